@@ -1,0 +1,59 @@
+# Each line can also be typed by hand. Everything lands in .venv, node_modules, console/static/vendor, var and out.
+SHELL := /bin/bash
+BIN := .venv/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PYTEST_ARGS ?=
+
+.PHONY: help run test story bench lint assets shots doctor clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 10
+
+run: .venv/.run assets  ## start everything for development, with three robot investors in the queue
+	$(BIN)/console run --robots 3
+
+test: .venv/.dev assets lint  ## everything that can be checked, on this machine
+	$(BIN)/python -m tests.browser --install
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+story: .venv/.dev assets  ## the whole job in two real browsers; pictures and recording in out/story
+	$(BIN)/python -m tests.browser --install
+	$(BIN)/pytest tests/stories --keep-pictures out/story $(PYTEST_ARGS)
+
+shots: .venv/.dev assets  ## a picture of every screen, in out/shots
+	$(BIN)/python -m tests.browser --install
+	$(BIN)/pytest tests/stories -m shots --keep-pictures out/shots $(PYTEST_ARGS)
+
+bench: .venv/.dev  ## the figures, each against a named peer or floor
+	$(BIN)/python -m bench
+
+lint: .venv/.dev  ## style, import contracts, types of the core
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+doctor: .venv/.run  ## what is missing on this machine and how to get it
+	$(BIN)/console doctor
+
+assets: console/static/vendor/.stamp  ## the browser libraries, from npm into console/static/vendor
+
+clean:  ## forget what make made (never var: that is your data)
+	rm -rf .venv node_modules console/static/vendor out
+
+console/static/vendor/.stamp: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer (https://nodejs.org, or: apt-get install nodejs npm)"; exit 1; }
+	npm ci --no-audit --no-fund --loglevel=error
+	npm run --silent vendor
+	touch $@
+
+.venv/.run: setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install it, or say which one to use: make PYTHON=/path/to/python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+.venv/.dev: .venv/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@

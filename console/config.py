@@ -1,0 +1,252 @@
+"""Every setting, read from the environment once. Nothing else in the house reads ``os.environ``.
+
+=========================  =========================================================================
+``CONSOLE_HOME``           the instance folder (default ``./var``): database, evidence, spool, keys, logs
+``DATABASE_URL``           ``postgresql://…``; default SQLite in the instance folder
+``REDIS_URL``              default the private unix socket of the instance folder
+``CONSOLE_HOST/_PORT``     where the web process listens (default 127.0.0.1:8000)
+``CONSOLE_PUBLIC_URL``     the address people type; https makes the cookies secure
+``CONSOLE_ORIGINS``        further exact origins that may open a WebSocket, separated by commas
+``CONSOLE_PROXIES``        how many trusted reverse proxies stand in front (default 0)
+``CONSOLE_SECRET_KEY``     signs the session cookies; default made once in ``keys/``
+``CONSOLE_SMS``            the SMS adapter (default ``development``: messages go to a page)
+``CONSOLE_MEDIA_HOST``     the address on which the media node takes calls (default 127.0.0.1)
+``CONSOLE_VIDEO_HOURS``    ``09:00-17:00``, Shanghai time (default the whole day)
+``CONSOLE_STAFF_SESSION``  minutes a staff sign-in lasts (default 720)
+``CONSOLE_INVESTOR_SESSION``  minutes an investor's sign-in lasts (default 120)
+``CONSOLE_DEMO``           1: demo data, demo sign-ins, the SMS outbox page
+``CONSOLE_LOG_LEVEL``      default INFO
+=========================  =========================================================================
+"""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+LONGEST_SOCKET_PATH = 107  # bytes; sockaddr_un.sun_path less its final zero
+SMS_ADAPTERS = ("development",)
+
+
+class ConfigError(Exception):
+    """A setting makes no sense; the message names the variable."""
+
+
+@dataclass(frozen=True)
+class VideoHours:
+    """When witnesses take calls, Shanghai time, ``opens`` included and ``closes`` not; 00:00–00:00 is the whole day."""
+
+    opens: time = time(0, 0)
+    closes: time = time(0, 0)
+
+    @classmethod
+    def parse(cls, text: str) -> "VideoHours":
+        opens, dash, closes = text.partition("-")
+        if not dash:
+            raise ValueError(text)
+        return cls(time.fromisoformat(opens.strip()), time.fromisoformat(closes.strip()))
+
+    def covers(self, moment: time) -> bool:
+        if self.opens == self.closes:
+            return True
+        if self.opens < self.closes:
+            return self.opens <= moment < self.closes
+        return moment >= self.opens or moment < self.closes
+
+    def __str__(self) -> str:
+        return f"{self.opens:%H:%M}-{self.closes:%H:%M}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    home: Path
+    database_url: str
+    redis_url: str
+    secret_key: str = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str = "http://127.0.0.1:8000"
+    allowed_origins: tuple[str, ...] = ("http://127.0.0.1:8000",)
+    proxies: int = 0
+    sms: str = "development"
+    media_host: str = "127.0.0.1"
+    video_hours: VideoHours = VideoHours()
+    staff_session: timedelta = timedelta(hours=12)
+    investor_session: timedelta = timedelta(hours=2)
+    demo: bool = False
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Raises `ConfigError`. Makes the instance folder and the secret key when they are not there."""
+        home = Path(environ.get("CONSOLE_HOME") or "var").absolute()
+        port = _number(environ, "CONSOLE_PORT", 8000, 0, 65535)
+        host = environ.get("CONSOLE_HOST") or "127.0.0.1"
+        public_url = _public_url(environ, host, port)
+        return cls(
+            home=home,
+            database_url=_database_url(environ, home),
+            redis_url=environ.get("REDIS_URL") or f"unix://{quote(str(redis_socket(home)))}",
+            secret_key=environ.get("CONSOLE_SECRET_KEY") or kept_secret(home / "keys" / "cookies").hex(),
+            host=host,
+            port=port,
+            public_url=public_url,
+            allowed_origins=_origins(environ, public_url, port),
+            proxies=_number(environ, "CONSOLE_PROXIES", 0, 0, 8),
+            sms=_one_of(environ, "CONSOLE_SMS", SMS_ADAPTERS),
+            media_host=environ.get("CONSOLE_MEDIA_HOST") or "127.0.0.1",
+            video_hours=_video_hours(environ),
+            staff_session=timedelta(minutes=_number(environ, "CONSOLE_STAFF_SESSION", 720, 1, 7 * 24 * 60)),
+            investor_session=timedelta(minutes=_number(environ, "CONSOLE_INVESTOR_SESSION", 120, 1, 7 * 24 * 60)),
+            demo=(environ.get("CONSOLE_DEMO") or "0").lower() in ("1", "true", "yes", "on"),
+            log_level=_one_of(environ, "CONSOLE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables from which a child process reads these same settings."""
+        return {
+            "CONSOLE_HOME": str(self.home),
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "CONSOLE_SECRET_KEY": self.secret_key,
+            "CONSOLE_HOST": self.host,
+            "CONSOLE_PORT": str(self.port),
+            "CONSOLE_PUBLIC_URL": self.public_url,
+            "CONSOLE_ORIGINS": ",".join(self.allowed_origins),
+            "CONSOLE_PROXIES": str(self.proxies),
+            "CONSOLE_SMS": self.sms,
+            "CONSOLE_MEDIA_HOST": self.media_host,
+            "CONSOLE_VIDEO_HOURS": str(self.video_hours),
+            "CONSOLE_STAFF_SESSION": str(int(self.staff_session.total_seconds() // 60)),
+            "CONSOLE_INVESTOR_SESSION": str(int(self.investor_session.total_seconds() // 60)),
+            "CONSOLE_DEMO": "1" if self.demo else "0",
+            "CONSOLE_LOG_LEVEL": self.log_level,
+        }
+
+    @property
+    def cookie_secure(self) -> bool:
+        return self.public_url.startswith("https://")
+
+    @property
+    def master_key_path(self) -> Path:
+        return self.home / "keys" / "master"
+
+    @property
+    def evidence_dir(self) -> Path:
+        return self.home / "evidence"
+
+    @property
+    def media_spool(self) -> Path:
+        return self.home / "media"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+
+def redis_socket(home: Path) -> Path:
+    """Where the instance's own Redis listens: in its folder, or in a short private one when that path is too long."""
+    wanted = home / "redis.sock"
+    if len(os.fsencode(wanted)) <= LONGEST_SOCKET_PATH:
+        return wanted
+    short = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"console-{os.getuid()}-{short}" / "redis.sock"
+
+
+def kept_secret(path: Path) -> bytes:
+    """32 random bytes kept at ``path``, made on the first use, readable by the owner only.
+
+    Several processes may start at once: the file appears whole under its name, and the first one to link it wins.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # another process made it first: its key is the key
+        finally:
+            draft.unlink()
+    secret = path.read_bytes()
+    if len(secret) != 32:
+        raise ConfigError(f"{path} is damaged: it has {len(secret)} bytes, not 32. Put back a copy of it.")
+    return secret
+
+
+def _database_url(environ: Mapping[str, str], home: Path) -> str:
+    url = environ.get("DATABASE_URL")
+    if not url:
+        return f"sqlite:///{home / 'console.db'}"
+    scheme = url.partition(":")[0]
+    if scheme in ("postgres", "postgresql"):
+        return "postgresql+psycopg" + url.removeprefix(scheme)
+    if scheme in ("sqlite", "postgresql+psycopg"):
+        return url
+    raise ConfigError(f"DATABASE_URL: {scheme!r} is not known here; use postgresql:// or sqlite:///")
+
+
+def _public_url(environ: Mapping[str, str], host: str, port: int) -> str:
+    url = environ.get("CONSOLE_PUBLIC_URL")
+    if not url:
+        shown = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host
+        return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        raise ConfigError(f"CONSOLE_PUBLIC_URL: {url!r} must read like https://desk.example.com")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _origins(environ: Mapping[str, str], public_url: str, port: int) -> tuple[str, ...]:
+    """Exact origins: the public one, its other loopback spelling, and those that are named."""
+    origins = [public_url]
+    if urlsplit(public_url).hostname in ("127.0.0.1", "localhost"):
+        scheme = urlsplit(public_url).scheme
+        origins += [f"{scheme}://127.0.0.1:{port}", f"{scheme}://localhost:{port}"]
+    for origin in (environ.get("CONSOLE_ORIGINS") or "").split(","):
+        if not (origin := origin.strip()):
+            continue
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ConfigError(f"CONSOLE_ORIGINS: {origin!r} must read like https://desk.example.com, with no path")
+        origins.append(origin)
+    return tuple(dict.fromkeys(origins))
+
+
+def _video_hours(environ: Mapping[str, str]) -> VideoHours:
+    text = environ.get("CONSOLE_VIDEO_HOURS")
+    if not text:
+        return VideoHours()
+    try:
+        return VideoHours.parse(text)
+    except ValueError as error:
+        raise ConfigError(f"CONSOLE_VIDEO_HOURS: {text!r} must read like 09:00-17:00") from error
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environ.get(name)
+    if not text:
+        return default
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise ConfigError(f"{name}: {text!r} must be a number from {least} to {most}")
+    return number
+
+
+def _one_of(environ: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """The first choice is the default."""
+    value = environ.get(name) or choices[0]
+    if value not in choices:
+        raise ConfigError(f"{name}: {value!r} must be one of {', '.join(choices)}")
+    return value
