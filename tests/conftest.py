@@ -1,0 +1,13 @@
+"""Fixtures that every test may ask for."""
+
+from tests.servers import (  # noqa: F401
+    database_url,
+    migrated_file,
+    migrated_template,
+    postgres,
+    postgres_url,
+    redis_of_the_session,
+    redis_url,
+    sqlite_url,
+)
+from tests.fixtures import app, as_investor, as_staff, at, house, session, world  # noqa: F401

