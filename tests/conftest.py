@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for."""
 
+from tests.fixtures import app, as_investor, as_staff, at, house, session, world  # noqa: F401
 from tests.servers import (  # noqa: F401
     database_url,
     migrated_file,
@@ -10,4 +11,3 @@ from tests.servers import (  # noqa: F401
     redis_url,
     sqlite_url,
 )
-from tests.fixtures import app, as_investor, as_staff, at, house, session, world  # noqa: F401

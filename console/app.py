@@ -1,0 +1,183 @@
+"""Put the house together: settings in, a Flask application out."""
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import redis
+import socketio as python_socketio
+import structlog
+from flask import Flask, jsonify, render_template, request
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response
+
+from console import (
+    access,
+    admin,
+    agreements,
+    db,
+    desk,
+    jobs,
+    live,
+    models,
+    portal,
+    reactions,
+    review,
+    runtime,
+    vault,
+    video_seat,
+)
+from console.config import Settings, kept_secret
+from console.evidence import store
+from console.evidence.store import EvidenceStore
+from console.problem import Problem
+from console.screens import register_filters
+from console.vault import Vault
+
+__all__ = ["create_app", "models", "open_house", "reactions"]
+
+MAX_REQUEST = 40 * 1024 * 1024  # bytes: one photo of a modern phone with room to spare
+csrf = CSRFProtect()
+POLICY = {
+    "default-src": "'self'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' blob: data:",
+    "media-src": "'self' blob:",
+    "connect-src": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+    "object-src": "'none'",
+}
+
+
+def open_house(settings: Settings) -> redis.Redis:
+    """Open what every process needs: database, vault, evidence store, job queue. Returns the Redis client."""
+    log_plainly(settings)
+    keeper = Vault(kept_secret(settings.master_key_path))
+    vault.use(keeper)
+    db.connect(settings.database_url)
+    store.use(EvidenceStore(settings.evidence_dir, keeper))
+    client = redis.Redis.from_url(settings.redis_url)
+    jobs.connect(client)
+    review.listen()
+    return client
+
+
+def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
+    """``many_processes``: push through Redis, so that the worker and other web processes are heard; without, in this process only."""
+    app = Flask("console", template_folder=str(Path(__file__).parent.parent / "templates"))
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=MAX_REQUEST,
+        SESSION_COOKIE_NAME="__Host-desk" if settings.cookie_secure else "desk",
+        SESSION_COOKIE_SECURE=settings.cookie_secure,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_I18N_ENABLED=False,
+    )
+    app.extensions["settings"] = settings
+    app.extensions["redis"] = open_house(settings)
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
+    csrf.init_app(app)
+    access.guard(app)
+    register_filters(app)
+    for part in (desk, portal, video_seat, review, agreements, admin):
+        part.register(app)
+    _answer_problems(app)
+    _add_headers(app)
+    _add_health(app)
+    manager = python_socketio.RedisManager(settings.redis_url) if many_processes else None
+    live.socketio.init_app(
+        app,
+        async_mode=runtime.async_mode(),
+        cors_allowed_origins=list(settings.allowed_origins),
+        client_manager=manager,
+        transports=["websocket"],
+        manage_session=True,
+        max_http_buffer_size=256 * 1024,
+    )
+    return app
+
+
+def log_plainly(settings: Settings) -> None:
+    """Structured lines on stderr; values of personal data never get here because nobody passes them."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
+
+
+def wants_json() -> bool:
+    return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+
+
+def _answer_problems(app: Flask) -> None:
+    """Every way a request can fail becomes one page, or one JSON object {error, code}, here and nowhere else."""
+
+    def page(status: int, told: str | None, code: str) -> tuple[Any, int]:
+        if wants_json():
+            return jsonify(error=told or "请求没有完成。", code=code), status
+        known = status if status in (400, 403, 404, 409, 413, 422, 429, 500) else (400 if status < 500 else 500)
+        return render_template(f"errors/{known}.html", told=told), status
+
+    @app.errorhandler(Problem)
+    def problem(error: Problem) -> tuple[Any, int]:
+        return page(error.status, error.text, error.code)
+
+    @app.errorhandler(StaleDataError)
+    def stale(error: StaleDataError) -> tuple[Any, int]:
+        return page(409, None, "stale")
+
+    @app.errorhandler(OperationalError)
+    def away(error: OperationalError) -> tuple[Any, int]:
+        structlog.get_logger().error("database_away", error=type(error.orig).__name__)
+        return page(503, "系统暂时繁忙，您的操作没有保存，请稍后再试。", "database_away")
+
+    @app.errorhandler(CSRFError)
+    def forged(error: CSRFError) -> tuple[Any, int]:
+        return page(400, "页面已过期，请刷新后再提交。已保存的内容都在。", "csrf")
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> tuple[Any, int] | Response:
+        if error.code is not None and error.code < 400:
+            return error.get_response()
+        return page(error.code or 500, None, str(error.code))
+
+
+def _add_headers(app: Flask) -> None:
+    policy = "; ".join(f"{name} {value}" for name, value in POLICY.items())
+
+    @app.after_request
+    def headers(response: Response) -> Response:
+        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "same-origin"
+        response.headers["Permissions-Policy"] = "camera=(self), microphone=(self), geolocation=()"
+        if request.endpoint != "static":
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+def _add_health(app: Flask) -> None:
+    @app.get("/healthz")
+    @access.public
+    def healthz() -> tuple[Any, int]:
+        with db.reading() as session:
+            session.execute(text("SELECT 1"))
+        return jsonify(ok=True, at=datetime.now(UTC).isoformat()), 200

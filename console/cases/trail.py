@@ -1,0 +1,125 @@
+"""The trail of a case (留痕) and how a written line is announced once it is committed."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from blinker import Signal
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session as OrmSession
+from sqlalchemy.orm import object_session
+
+from console.chain import START
+from console.db import Session
+from console.stamp import Stamp
+
+from .models import Case, CaseEvent
+
+case_moved = Signal("Sent after commit, once for each new CaseEvent, with event_id, case_id and action.")
+case_moving = Signal(
+    "Sent inside the transaction, with session, case, line and stamp: for what must be true together with the move."
+)
+
+
+class Happening(StrEnum):
+    """Lines that do not move the case."""
+
+    OPEN = "open"
+    PHOTO_KEPT = "photo_kept"
+    PHOTO_REMOVED = "photo_removed"
+    NOTICE_ANSWERED = "notice_answered"
+    DOCUMENT_READ = "document_read"
+    DOCUMENT_SIGNED = "document_signed"
+    CERTIFICATE_ISSUED = "certificate_issued"
+    CERTIFICATE_REVOKED = "certificate_revoked"
+    CALL_STARTED = "call_started"
+    CALL_ENDED = "call_ended"
+    RECORDING_KEPT = "recording_kept"
+    SNAPSHOT_TAKEN = "snapshot_taken"
+    CHECK_MARKED = "check_marked"
+    TASK_CLAIMED = "task_claimed"
+    TASK_RELEASED = "task_released"
+    DATA_REVEALED = "data_revealed"
+
+
+HAPPENING_TITLES = {
+    Happening.OPEN: "发起申请",
+    Happening.PHOTO_KEPT: "保存照片",
+    Happening.PHOTO_REMOVED: "移除照片",
+    Happening.NOTICE_ANSWERED: "答复适当性告知",
+    Happening.DOCUMENT_READ: "读完协议",
+    Happening.DOCUMENT_SIGNED: "签署协议",
+    Happening.CERTIFICATE_ISSUED: "安装数字证书",
+    Happening.CERTIFICATE_REVOKED: "吊销数字证书",
+    Happening.CALL_STARTED: "视频开始",
+    Happening.CALL_ENDED: "视频结束",
+    Happening.RECORDING_KEPT: "双录归档",
+    Happening.SNAPSHOT_TAKEN: "抓拍",
+    Happening.CHECK_MARKED: "见证清单记录",
+    Happening.TASK_CLAIMED: "领取复核任务",
+    Happening.TASK_RELEASED: "退回复核任务",
+    Happening.DATA_REVEALED: "查看完整信息",
+}
+
+
+def note(case: Case, what: Happening, stamp: Stamp, **detail: Any) -> CaseEvent:
+    """Something happened to the case that does not move it. ``detail`` holds ids and codes, never personal data."""
+    session = object_session(case)
+    if session is not None and case.id is not None:
+        session.flush()
+        session.refresh(case, ["version"], with_for_update=True)
+    return write_line(case, what, case.status, stamp, step=None, detail=detail)
+
+
+def write_line(
+    case: Case, action: StrEnum, before: str, stamp: Stamp, *, step: str | None, detail: Mapping[str, Any]
+) -> CaseEvent:
+    session = object_session(case)
+    if session is None:
+        raise ValueError("a case that is in no session has no trail")
+    session.flush()
+    last = session.execute(
+        select(CaseEvent.seq, CaseEvent.hash)
+        .where(CaseEvent.case_id == case.id)
+        .order_by(CaseEvent.seq.desc())
+        .limit(1)
+    ).first()
+    line = CaseEvent(
+        case_id=case.id,
+        action=str(action),
+        before=str(before),
+        after=str(case.status),
+        step=step,
+        detail=dict(detail),
+        by=stamp.by,
+        address=stamp.address,
+        at=stamp.at,
+    )
+    line.follow(*(last or (0, START)))
+    session.add(line)
+    session.flush()
+    case_moving.send(None, session=session, case=case, line=line, stamp=stamp)
+    return line
+
+
+@event.listens_for(Session, "after_flush")
+def _remember(session: OrmSession, context: object) -> None:
+    new = [
+        {"event_id": line.id, "case_id": line.case_id, "action": line.action}
+        for line in session.new
+        if isinstance(line, CaseEvent)
+    ]
+    session.info.setdefault("lines", []).extend(new)
+
+
+@event.listens_for(Session, "after_commit")
+def _announce(session: OrmSession) -> None:
+    if session.in_nested_transaction():  # a savepoint ended, nothing is committed yet
+        return
+    for line in session.info.pop("lines", ()):
+        case_moved.send(None, **line)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: OrmSession) -> None:
+    session.info.pop("lines", None)

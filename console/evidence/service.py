@@ -1,0 +1,101 @@
+"""Keep and find evidence. Photos of one kind replace each other; what was replaced stays on disk and in the database."""
+
+import secrets
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from console.cases.models import Case
+from console.cases.trail import Happening, note
+from console.stamp import Stamp
+from console.vault import VaultError
+
+from . import store
+from .models import Evidence, Kind, State, Variant
+
+
+def keep(
+    session: Session,
+    case: Case,
+    kind: Kind,
+    source: BinaryIO,
+    stamp: Stamp,
+    *,
+    media_type: str,
+    variant: Variant = Variant.ORIGINAL,
+    of: Evidence | None = None,
+    state: State = State.READY,
+    width: int | None = None,
+    height: int | None = None,
+    facts: dict[str, Any] | None = None,
+    replaces: bool = False,
+) -> Evidence:
+    """Seal ``source`` and add its row. ``replaces`` supersedes the live evidence of the same kind and variant."""
+    kept = store.current().keep(source)
+    if replaces:
+        for old in live(session, case, kind):
+            supersede(old, stamp)
+    evidence = Evidence(
+        public_id=secrets.token_hex(16),
+        case_id=case.id,
+        kind=kind,
+        variant=variant,
+        of_id=of.id if of else None,
+        state=state,
+        media_type=media_type,
+        size=kept.size,
+        sha256=kept.sha256,
+        path=kept.path,
+        width=width,
+        height=height,
+        facts=facts or {},
+        by=stamp.by,
+        kept_at=stamp.at,
+    )
+    session.add(evidence)
+    session.flush()
+    return evidence
+
+
+def supersede(evidence: Evidence, stamp: Stamp) -> None:
+    evidence.superseded_at = stamp.at
+    for made in evidence.variants:
+        made.superseded_at = made.superseded_at or stamp.at
+
+
+def live(session: Session, case: Case, *kinds: Kind) -> list[Evidence]:
+    """Originals of these kinds (all when none given) that count now, oldest first."""
+    query = select(Evidence).where(
+        Evidence.case_id == case.id, Evidence.of_id.is_(None), Evidence.superseded_at.is_(None)
+    )
+    if kinds:
+        query = query.where(Evidence.kind.in_(kinds))
+    return list(session.scalars(query.order_by(Evidence.id)))
+
+
+def photo(session: Session, case: Case, kind: Kind) -> Evidence | None:
+    """The one live photo of a kind of which there is one a case."""
+    found = live(session, case, kind)
+    return found[-1] if found else None
+
+
+def note_kept(case: Case, evidence: Evidence, stamp: Stamp, what: Happening = Happening.PHOTO_KEPT) -> None:
+    note(case, what, stamp, evidence=evidence.public_id, kind=evidence.kind.value, sha256=evidence.sha256)
+
+
+def clear_bytes(evidence: Evidence) -> bytes:
+    return store.current().read_all(evidence.path, evidence.size)
+
+
+def damaged(evidence: Iterable[Evidence]) -> Iterable[tuple[Evidence, str]]:
+    """Every piece whose bytes are not what was kept, with why."""
+    for piece in evidence:
+        try:
+            if store.current().fingerprint(piece.path, piece.size) != piece.sha256:
+                yield piece, "the bytes differ from what was kept"
+        except FileNotFoundError:
+            yield piece, "the file is missing"
+        except (VaultError, OSError) as error:
+            yield piece, str(error)

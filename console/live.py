@@ -1,0 +1,68 @@
+"""What is pushed to browsers, and to whom. Pushes are hints: a page that missed one asks again and finds the truth in the database."""
+
+from typing import Any
+
+import socketio as python_socketio
+import structlog
+from flask_socketio import SocketIO
+from redis.exceptions import RedisError
+
+PORTAL, SEAT, REVIEW = "/portal", "/seat", "/review"
+log = structlog.get_logger()
+socketio = SocketIO()
+_speaker: list[python_socketio.RedisManager] = []  # in a process that serves no browsers: the way to those that do
+
+
+def case_room(case_no: str) -> str:
+    return f"case:{case_no}"
+
+
+def branch_room(branch_id: int) -> str:
+    return f"branch:{branch_id}"
+
+
+def staff_room(staff_id: int) -> str:
+    return f"staff:{staff_id}"
+
+
+def speak_through(redis_url: str) -> None:
+    """For the worker and the command line: push through Redis to the web processes."""
+    _speaker[:] = [python_socketio.RedisManager(redis_url, write_only=True)]
+
+
+def case_changed(case_no: str, status: str, step: str | None) -> None:
+    _emit("case", {"case_no": case_no, "status": status, "step": step}, case_room(case_no), PORTAL)
+
+
+def evidence_changed(case_no: str, public_id: str, kind: str, state: str) -> None:
+    _emit("evidence", {"id": public_id, "kind": kind, "state": state}, case_room(case_no), PORTAL)
+
+
+def queue_changed(branch_id: int, waiting: int) -> None:
+    """How many wait at the branch. Places differ from person to person: each asks for its own."""
+    for namespace in (SEAT, PORTAL):
+        _emit("queue", {"branch": branch_id, "waiting": waiting}, branch_room(branch_id), namespace)
+
+
+def seats_changed(branch_id: int) -> None:
+    _emit("seats", {"branch": branch_id}, branch_room(branch_id), SEAT)
+
+
+def call_changed(case_no: str, staff_id: int, event: str, **more: Any) -> None:
+    """``event``: answered, acknowledged, ended, message, … to both ends of a call."""
+    _emit("call", {"case_no": case_no, "event": event, **more}, case_room(case_no), PORTAL)
+    _emit("call", {"case_no": case_no, "event": event, **more}, staff_room(staff_id), SEAT)
+
+
+def tasks_changed(branch_id: int) -> None:
+    _emit("tasks", {"branch": branch_id}, branch_room(branch_id), REVIEW)
+
+
+def _emit(event: str, data: dict[str, Any], room: str, namespace: str) -> None:
+    try:
+        if _speaker:
+            _speaker[0].emit(event, data, room=room, namespace=namespace)
+        elif socketio.server is not None:
+            socketio.emit(event, data, to=room, namespace=namespace)
+    except RedisError as error:
+        log.warning("push_lost", event_name=event, error=type(error).__name__)

@@ -1,0 +1,16 @@
+"""What a service raises when it cannot do what it was asked: said in the user's language, turned into an answer in one place."""
+
+from typing import ClassVar
+
+
+class Problem(Exception):
+    """``status`` is the HTTP status; ``code`` what scripts look at; ``text`` says what is wrong, how to go on and what is kept."""
+
+    status: ClassVar[int] = 409
+    code: ClassVar[str] = "problem"
+    text: str = "这次操作没有生效，请稍后再试。"
+
+    def __init__(self, *args: object, text: str | None = None):
+        super().__init__(*args)
+        if text is not None:
+            self.text = text

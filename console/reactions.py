@@ -1,0 +1,53 @@
+"""After this happened to a case, push that. Runs after the commit, outside the transaction; losing it loses nothing but a hint."""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from console import live
+from console.cases.models import Case
+from console.cases.trail import case_moved
+from console.cases.transitions import Action
+from console.db import Session, reading
+from console.queues import service as queues
+
+log = structlog.get_logger()
+
+
+def tell_investor(session: Session, case: Case) -> None:
+    step = case.current_step
+    live.case_changed(case.case_no, case.status.value, step.key if step else None)
+
+
+def tell_queue(session: Session, case: Case) -> None:
+    live.queue_changed(case.branch_id, queues.waiting(session, case.branch_id))
+
+
+def tell_reviewers(session: Session, case: Case) -> None:
+    live.tasks_changed(case.branch_id)
+
+
+Reaction = Callable[[Session, Case], None]
+REACTIONS: dict[str, tuple[Reaction, ...]] = {
+    Action.FINISH_STEP: (tell_investor, tell_reviewers),
+    Action.JOIN_QUEUE: (tell_investor, tell_queue),
+    Action.LEAVE_QUEUE: (tell_investor, tell_queue),
+    Action.ANSWER: (tell_investor, tell_queue),
+    Action.RETURN_TO_QUEUE: (tell_investor, tell_queue),
+    Action.PASS_VIDEO: (tell_investor, tell_reviewers),
+    Action.APPROVE: (tell_investor, tell_reviewers),
+    Action.REJECT: (tell_investor, tell_reviewers),
+    Action.REFUSE: (tell_investor, tell_reviewers),
+    Action.ABANDON: (tell_investor, tell_queue, tell_reviewers),
+}
+
+
+@case_moved.connect
+def react(sender: Any, *, event_id: int, case_id: int, action: str) -> None:
+    if action not in REACTIONS:
+        return
+    with reading() as session:
+        case = session.get_one(Case, case_id)
+        for reaction in REACTIONS[action]:
+            reaction(session, case)

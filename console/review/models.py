@@ -1,0 +1,62 @@
+"""复核任务: maker is never checker, in the service and in the database (triggers in console/schema.py)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from console.cases.models import Case
+from console.db import Base
+from console.people.models import Branch, Staff
+
+
+class TaskState(StrEnum):
+    OPEN = "open"
+    CLAIMED = "claimed"
+    DONE = "done"
+
+
+class Decision(StrEnum):
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+
+
+class ReviewTask(Base):
+    """One submission of one case to the counter. ``reviewer_person`` is who holds or decided it, by person."""
+
+    __tablename__ = "review_tasks"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
+    state: Mapped[TaskState] = mapped_column(default=TaskState.OPEN)
+    submission: Mapped[int] = mapped_column(default=1)
+    opened_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    reviewer_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    reviewer_person: Mapped[str | None] = mapped_column(String(40))
+    lease_until: Mapped[datetime | None]
+    decided_at: Mapped[datetime | None]
+    decision: Mapped[Decision | None]
+    case: Mapped[Case] = relationship()
+    branch: Mapped[Branch] = relationship()
+    reviewer: Mapped[Staff | None] = relationship()
+    __table_args__ = (
+        Index(
+            "uq_review_tasks_live",
+            "case_id",
+            unique=True,
+            sqlite_where=text("state <> 'done'"),
+            postgresql_where=text("state <> 'done'"),
+        ),
+        Index(
+            "ix_review_tasks_inbox",
+            "branch_id",
+            "due_at",
+            sqlite_where=text("state <> 'done'"),
+            postgresql_where=text("state <> 'done'"),
+        ),
+    )

@@ -1,0 +1,50 @@
+"""What the database itself refuses, whoever asks: trails are insert-only, makers are not checkers.
+
+Used by the migration and nowhere else; tests run the migration.
+"""
+
+INSERT_ONLY = ("case_events", "staff_events")
+
+
+def statements(dialect: str) -> list[str]:
+    """The triggers, as SQL of ``sqlite`` or ``postgresql``."""
+    return _sqlite() if dialect == "sqlite" else _postgresql()
+
+
+def _sqlite() -> list[str]:
+    refuse = [
+        f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
+        for table in INSERT_ONLY
+        for verb in ("update", "delete")
+    ]
+    same = (
+        "NEW.reviewer_person IS NOT NULL AND EXISTS (SELECT 1 FROM video_sessions v"
+        " WHERE v.case_id = NEW.case_id AND v.witness_person = NEW.reviewer_person)"
+    )
+    four_eyes = [
+        f"CREATE TRIGGER review_tasks_four_eyes_{verb} BEFORE {verb} ON review_tasks WHEN {same}"
+        " BEGIN SELECT RAISE(ABORT, 'maker is checker'); END"
+        for verb in ("insert", "update")
+    ]
+    return refuse + four_eyes
+
+
+def _postgresql() -> list[str]:
+    made = [
+        "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION '% is insert-only', TG_TABLE_NAME; END $$",
+        "CREATE FUNCTION refuse_maker_as_checker() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.reviewer_person IS NOT NULL AND EXISTS (SELECT 1 FROM video_sessions v"
+        " WHERE v.case_id = NEW.case_id AND v.witness_person = NEW.reviewer_person)"
+        " THEN RAISE EXCEPTION 'maker is checker' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER review_tasks_four_eyes BEFORE INSERT OR UPDATE ON review_tasks"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_maker_as_checker()",
+    ]
+    for table in INSERT_ONLY:
+        made.append(
+            f"CREATE TRIGGER {table}_insert_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        made.append(
+            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+    return made

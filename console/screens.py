@@ -1,0 +1,82 @@
+"""What every template can use: filters for masking and time, the clock, the Chinese titles."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from flask import Flask
+
+from console import access, masking
+from console.businesses import BUSINESSES
+from console.businesses.suitability import EXCHANGES, INVESTOR_CLASS_TITLES, MARKET_TITLES
+from console.cases.models import STATUS_TITLES
+from console.cases.trail import HAPPENING_TITLES
+from console.cases.transitions import ACTION_TITLES
+from console.evidence.models import KIND_TITLES
+from console.people.models import ROLE_TITLES, Role
+from console.people.numbers import LOCAL
+
+
+def local_time(at: datetime | None, fmt: str = "%m-%d %H:%M") -> str:
+    return at.astimezone(LOCAL).strftime(fmt) if at else ""
+
+
+def mmss(seconds: float | None) -> str:
+    whole = max(0, int(seconds or 0))
+    return (
+        f"{whole // 60:02d}:{whole % 60:02d}"
+        if whole < 3600
+        else f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+    )
+
+
+def seconds_since(at: datetime | None) -> int:
+    return max(0, int((datetime.now(UTC) - at).total_seconds())) if at else 0
+
+
+def valid_until(day: date | None) -> str:
+    return day.isoformat() if day else "长期"
+
+
+def action_title(action: str) -> str:
+    """The Chinese name of any line of a trail."""
+    titles: dict[str, str] = {str(k): v for k, v in (*ACTION_TITLES.items(), *HAPPENING_TITLES.items())}
+    return titles.get(action, action)
+
+
+def step_title(business_code: str, key: str) -> str:
+    business = BUSINESSES.get(business_code)
+    return next((step.title for step in business.steps if step.key == key), key) if business else key
+
+
+RAIL = (  # the console's left rail: what, icon, endpoint, for whom
+    ("seat", "坐席", "headset", "video_seat.seat", (Role.WITNESS, Role.SUPERVISOR)),
+    ("review", "复核", "clipboard-check", "review.tasks", (Role.REVIEWER, Role.SUPERVISOR)),
+    ("agreements", "协议", "file-text", "agreements.index", (Role.ADMIN,)),
+    ("registers", "登记", "database", "admin.index", (Role.ADMIN,)),
+)
+
+
+def register_filters(app: Flask) -> None:
+    for name in ("masked_id", "masked_phone", "masked_card", "masked_name", "masked_address"):
+        app.add_template_filter(getattr(masking, name), name)
+    for filter_ in (local_time, mmss, seconds_since, valid_until, action_title):
+        app.add_template_filter(filter_, filter_.__name__)
+
+    @app.context_processor
+    def common() -> dict[str, Any]:
+        who = access.maybe_me()
+        staff = who.staff if who else None
+        allowed = [entry for entry in RAIL if staff is not None and staff.has_role(*entry[4])]
+        return {
+            "now": datetime.now(UTC),
+            "me": staff,
+            "role_title": " · ".join(ROLE_TITLES[Role(r)] for r in staff.roles) if staff else "",
+            "rail": allowed,
+            "businesses": BUSINESSES,
+            "exchanges": EXCHANGES,
+            "market_titles": MARKET_TITLES,
+            "status_titles": STATUS_TITLES,
+            "kind_titles": KIND_TITLES,
+            "class_titles": INVESTOR_CLASS_TITLES,
+            "step_title": step_title,
+        }

@@ -1,0 +1,3 @@
+from flask import Blueprint
+
+bp = Blueprint("video_seat", __name__)
