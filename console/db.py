@@ -77,7 +77,9 @@ def connect(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     _engines["write"] = engine
-    _engines["read"] = engine.execution_options(**({"wd_reads": True} if sqlite else {"postgresql_readonly": True}))
+    _engines["read"] = engine.execution_options(
+        **({"wd_reads": True} if sqlite else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"})
+    )
     return engine
 
 

@@ -1,0 +1,55 @@
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from console import db
+from console.config import Settings
+from console.people.models import Broker, Counter
+from console.people.numbers import next_number
+
+
+def test_two_writers_at_once_wait_for_each_other_and_lose_nothing(world: Settings) -> None:
+    def count() -> None:
+        for _ in range(25):
+            with db.transaction() as session:
+                next_number(session, "race")
+
+    writers = [threading.Thread(target=count) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    with db.reading() as session:
+        assert session.get_one(Counter, "race").last == 100
+
+
+def test_an_error_on_the_way_undoes_everything(world: Settings) -> None:
+    with pytest.raises(RuntimeError), db.transaction() as session:
+        session.add(Broker(broker_no="1", name="x"))
+        session.flush()
+        raise RuntimeError
+    with db.reading() as session:
+        assert session.scalar(select(Broker).where(Broker.broker_no == "1")) is None
+
+
+def test_reading_sees_one_moment_even_while_others_write(house: Settings) -> None:
+    with db.reading() as look:
+        before = len(list(look.scalars(select(Broker))))
+        with db.transaction() as session:
+            session.add(Broker(broker_no="2", name="y"))
+        assert len(list(look.scalars(select(Broker)))) == before
+
+
+def test_a_look_at_postgresql_cannot_write(house: Settings, tmp_path: Path) -> None:
+    if house.database_url.startswith("sqlite"):
+        with db.reading() as look:
+            look.add(Broker(broker_no="3", name="z"))
+        with db.reading() as look:
+            assert look.scalar(select(Broker)) is None
+        return
+    with pytest.raises(DBAPIError, match="read-only"), db.reading() as look:
+        look.add(Broker(broker_no="3", name="z"))
+        look.flush()
