@@ -12,7 +12,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 10
 
 run: .venv/.run assets  ## start everything for development, with three robot investors in the queue
-	$(BIN)/console run --robots 3
+	$(BIN)/console run --robots 3 $(if $(PORT),--port $(PORT))
 
 test: .venv/.dev assets lint  ## everything that can be checked, on this machine
 	$(BIN)/python -m tests.browser --install

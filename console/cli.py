@@ -2,7 +2,8 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -10,37 +11,73 @@ if TYPE_CHECKING:
     from console.config import Settings
 
 
-def _settings() -> "Settings":
+def _settings(**changes: object) -> "Settings":
+    """``changes``: variables that an option of the command overrides; None leaves a variable alone."""
     from console.config import ConfigError, Settings
 
+    chosen = {name: str(value) for name, value in changes.items() if value is not None}
     try:
-        return Settings.from_env()
+        return Settings.from_env({**os.environ, **chosen})
     except (ConfigError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 
+def _become(settings: "Settings", *arguments: str) -> NoReturn:
+    """Go on as another program of this Python: same process, same signals, none of the command line's imports."""
+    environment = {**os.environ, **settings.environment()}
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, *arguments], environment)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Witness Desk (见证台)."""
+    """Witness Desk (见证台): video witnessing and review for a futures broker's account opening."""
 
 
 @main.command()
-@click.option("--robots", default=0, show_default=True, help="Simulated investors to put into the queue.")
-@click.option("--port", type=int, help="Where the web process listens (default CONSOLE_PORT or 8000).")
-def run(robots: int, port: int | None) -> None:
-    """Start everything for development and stop it all with Ctrl-C."""
+@click.option("--robots", type=click.IntRange(0, 50), default=0, help="How many simulated investors. Default: none.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Where the web process listens; 0 takes any free port.")
+@click.option("--demo/--no-demo", default=True, help="Fill an empty database with the demo broker. Default: yes.")
+def run(robots: int, port: int | None, demo: bool) -> None:
+    """Start everything for development; Ctrl-C stops it all."""
     from console.supervisor import run_everything
 
-    if port is not None:
-        os.environ["CONSOLE_PORT"] = str(port)
-    sys.exit(run_everything(_settings(), robots=robots))
+    sys.exit(run_everything(_settings(CONSOLE_PORT=port, CONSOLE_DEMO=int(demo)), robots=robots))
 
 
 @main.command()
-def web() -> None:
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: CONSOLE_PORT, else 8000.")
+def web(port: int | None) -> None:
     """The web process."""
+    _become(_settings(CONSOLE_PORT=port), "-m", "console.wsgi")
+
+
+@main.command()
+def worker() -> None:
+    """The worker: background jobs, their retries, the sweep."""
+    _become(_settings(), "-m", "worker")
+
+
+@main.command()
+@click.option("--node", help="The name of this node, unique among all. Default: made of host and process number.")
+def media(node: str | None) -> None:
+    """The media node: takes the calls and records them."""
     settings = _settings()
-    os.execv(sys.executable, [sys.executable, "-m", "console.wsgi", str(settings.port)])
+    node = node or f"{os.uname().nodename}-{os.getpid()}"
+    settings.media_spool.mkdir(parents=True, exist_ok=True)
+    _become(
+        settings,
+        *("-m", "worker.media", "--redis", settings.redis_url, "--node", node),
+        *("--spool", str(settings.media_spool), "--host", settings.media_host),
+    )
+
+
+@main.command()
+@click.option("-n", "count", type=click.IntRange(1, 50), default=3, show_default=True, help="How many.")
+def robots(count: int) -> None:
+    """Simulated investors with moving pictures and sound who go through the portal and queue for a witness."""
+    settings = _settings()
+    _become(settings, "-m", "worker.robots", "--url", settings.public_url, "-n", str(count))
 
 
 @main.command()
@@ -49,7 +86,7 @@ def migrate() -> None:
     from console.migrate import upgrade
 
     upgrade(_settings())
-    click.echo("the database is up to date")
+    click.echo("the database is of the newest shape")
 
 
 @main.command()
@@ -57,8 +94,49 @@ def seed() -> None:
     """Fill an empty database with the demo broker."""
     from console.seed import seed_demo
 
-    settings = _settings()
-    click.echo("seeded the demo broker" if seed_demo(settings) else "there is data already: nothing was changed")
+    filled = seed_demo(_settings())
+    click.echo("the demo broker is in the database" if filled else "there is data already: nothing was changed")
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is missing on this machine and how to get it."""
+    from console.doctor import State, examine
+
+    needed = 0
+    for finding in examine():
+        click.secho(str(finding), fg={State.GOOD: None, State.OPTIONAL: "yellow", State.MISSING: "red"}[finding.state])
+        needed += finding.state is State.MISSING
+    if needed:
+        sys.exit(1)
+    click.echo("nothing that is needed is missing")
+
+
+@main.command()
+def verify() -> None:
+    """Check the audit chain and every piece of evidence; exit 1 when something was altered or lost."""
+    from console.verify import verify_everything
+
+    report = verify_everything(_settings())
+    for line in report.lines:
+        click.echo(line)
+    sys.exit(0 if report.sound else 1)
+
+
+@main.group()
+def agreements() -> None:
+    """Agreements that investors read and sign."""
+
+
+@agreements.command("import")
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--code", required=True, help="The agreement's short name; the same code makes a new version.")
+@click.option("--title", required=True)
+def import_agreement(path: Path, code: str, title: str) -> None:
+    """Import a Markdown or HTML file as a new, immutable version."""
+    from console.agreements.importing import import_file
+
+    click.echo(import_file(_settings(), path, code=code, title=title))
 
 
 if __name__ == "__main__":

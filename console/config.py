@@ -91,7 +91,7 @@ class Settings:
         return cls(
             home=home,
             database_url=_database_url(environ, home),
-            redis_url=environ.get("REDIS_URL") or f"unix://{quote(str(redis_socket(home)))}",
+            redis_url=environ.get("REDIS_URL") or own_redis_url(home),
             secret_key=environ.get("CONSOLE_SECRET_KEY") or kept_secret(home / "keys" / "cookies").hex(),
             host=host,
             port=port,
@@ -129,6 +129,10 @@ class Settings:
         }
 
     @property
+    def uses_own_redis(self) -> bool:
+        return self.redis_url == own_redis_url(self.home)
+
+    @property
     def cookie_secure(self) -> bool:
         return self.public_url.startswith("https://")
 
@@ -156,6 +160,10 @@ def redis_socket(home: Path) -> Path:
         return wanted
     short = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"console-{os.getuid()}-{short}" / "redis.sock"
+
+
+def own_redis_url(home: Path) -> str:
+    return f"unix://{quote(str(redis_socket(home)))}"
 
 
 def kept_secret(path: Path) -> bytes:

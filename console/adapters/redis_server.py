@@ -115,7 +115,11 @@ def start(
     log = directory / "redis.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command(directory, socket), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, preexec_fn=in_child
+            command(directory, socket),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            preexec_fn=in_child,
         )
     deadline = time.monotonic() + patience
     while not answers(socket):

@@ -74,7 +74,7 @@ def test_a_second_server_on_the_same_socket_is_refused(server, folder):
 def test_the_server_s_last_words_are_shown_when_it_does_not_start(folder):
     (folder / "data" / "appendonlydir" / "appendonly.aof.manifest").mkdir(parents=True)
     (folder / "data" / "appendonly.aof").mkdir()
-    with pytest.raises(RedisUnavailable, match="did not start: .+"):
+    with pytest.raises(RedisUnavailable, match=r"did not start: .+"):
         redis_server.start(folder / "data", folder / "redis.sock")
 
 
@@ -115,5 +115,5 @@ def test_when_there_is_no_server_at_all_the_message_says_how_to_get_one(folder, 
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr("sys.executable", str(folder / "python"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(RedisUnavailable, match="apt-get install redis-server.*REDIS_URL"):
+    with pytest.raises(RedisUnavailable, match=r"apt-get install redis-server.*REDIS_URL"):
         redis_server.find_binary()

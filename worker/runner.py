@@ -1,0 +1,163 @@
+"""The RQ worker process: one job at a time, each in a child of its own, so that a job that crashes takes nothing along.
+
+What RQ 2.12 leaves to its users is done here: retries that are due, the sweep every half minute, and jobs whose worker
+was killed. All of it in one thread, under a lock in Redis, so that several workers do not do it several times.
+"""
+
+import os
+import secrets
+import socket
+import threading
+import time
+from pathlib import Path
+
+import rq
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from rq.exceptions import NoSuchJobError
+from rq.executions import Execution
+from rq.registry import clean_registries
+from rq.utils import as_text, import_attribute, parse_composite_key
+from rq.worker_registration import unregister
+
+from console import jobs, leash, live
+from console.app import open_house
+from console.config import Settings
+
+BEAT = 5  # seconds between two signs of life of a job under way
+LOST_AFTER = 20  # seconds without one, and the job is given to another worker
+WORKER_TTL = 30  # seconds; half of it is the longest the worker waits for a job before it looks after itself
+SWEEP_EVERY = 30  # seconds
+MEND_EVERY = 5  # seconds
+HOUSEKEEPING_LOCK = "worker:housekeeping"
+log = structlog.get_logger()
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM; a job under way is finished first."""
+    redis = open_house(settings)
+    live.speak_through(settings.redis_url)
+    for job in jobs.Job:
+        import_attribute(job)  # once, before the forks; a job that does not exist ends the worker here
+    queue = rq.Queue(jobs.QUEUE, connection=redis)
+    housekeeper = Housekeeper(settings.redis_url)
+    housekeeper.start()
+    worker = Worker(
+        [queue],
+        connection=redis,
+        name=f"{this_machine()}:{os.getpid()}:{secrets.token_hex(4)}",
+        job_monitoring_interval=BEAT,
+        maintenance_interval=MEND_EVERY,
+        worker_ttl=WORKER_TTL,
+    )
+    worker.log_job_description = False
+    worker.pause, worker.worker_pid = housekeeper.busy, os.getpid()
+    worker.work(logging_level=settings.log_level)
+
+
+class Worker(rq.Worker):
+    """RQ's, but a killed worker takes its job along and is missed within seconds."""
+
+    pause: threading.Lock  # held while no child may be forked
+    worker_pid: int
+
+    def get_heartbeat_ttl(self, job: rq.job.Job) -> int:
+        return LOST_AFTER
+
+    def fork_work_horse(self, job: rq.job.Job, queue: rq.Queue) -> None:
+        """A child forked while another thread held a lock (of the logger, say) would wait for it for ever."""
+        with self.pause:
+            super().fork_work_horse(job, queue)
+
+    def setup_work_horse_signals(self) -> None:
+        super().setup_work_horse_signals()
+        leash.end_with(self.worker_pid)
+
+
+class Housekeeper(threading.Thread):
+    def __init__(self, redis_url: str):
+        super().__init__(name="housekeeper", daemon=True)
+        self.redis = Redis.from_url(redis_url)  # its own connections: the worker forks while this thread runs
+        self.queue = rq.Queue(jobs.QUEUE, connection=self.redis)
+        self.busy = threading.Lock()
+
+    def run(self) -> None:
+        while True:
+            with self.busy:
+                self.keep_house_in_turn()
+            time.sleep(1)
+
+    def keep_house_in_turn(self) -> None:
+        try:
+            if not self.redis.set(HOUSEKEEPING_LOCK, this_machine(), nx=True, ex=10):
+                return
+            try:
+                self.keep_house()
+            finally:
+                self.redis.delete(HOUSEKEEPING_LOCK)
+        except RedisError as error:
+            log.warning("housekeeping_waits", error=type(error).__name__)
+
+    def keep_house(self) -> None:
+        enqueue_due(self.queue)
+        if self.redis.set(f"{HOUSEKEEPING_LOCK}:mended", 1, nx=True, ex=MEND_EVERY):
+            give_back_lost_jobs(self.queue)
+        if self.redis.set(f"{HOUSEKEEPING_LOCK}:swept", 1, nx=True, ex=SWEEP_EVERY):
+            jobs.enqueue(jobs.Job.SWEEP)
+
+
+def enqueue_due(queue: rq.Queue) -> None:
+    """Put the jobs into the queue whose time (of a retry, or at all) has come."""
+    registry = queue.scheduled_job_registry
+    for job_id in registry.get_jobs_to_schedule():
+        with queue.connection.pipeline() as pipeline:
+            registry.remove(job_id, pipeline=pipeline)
+            try:
+                queue._enqueue_job(rq.job.Job.fetch(job_id, connection=queue.connection), pipeline=pipeline)
+            except NoSuchJobError:
+                log.warning("scheduled_job_expired", job=job_id)
+            pipeline.execute()
+
+
+def give_back_lost_jobs(queue: rq.Queue) -> None:
+    """Requeue, as far as their retries allow, the jobs of workers that are gone: at once those of this machine."""
+    for worker in rq.Worker.all(queue=queue):
+        if is_dead_neighbour(worker.name):
+            for execution in executions(queue):
+                if execution.worker_name == worker.name:
+                    queue.connection.zadd(queue.started_job_registry.key, {execution.composite_key: 1})
+            worker.register_death()
+            unregister(worker)
+            log.warning("worker_was_lost", worker=worker.name)
+    clean_registries(queue)
+
+
+def executions(queue: rq.Queue) -> list[Execution]:
+    found = []
+    for key in queue.connection.zrange(queue.started_job_registry.key, 0, -1):
+        job_id, execution_id = parse_composite_key(as_text(key))
+        try:
+            found.append(Execution.fetch(execution_id, job_id, connection=queue.connection))
+        except ValueError:
+            continue  # it ended or expired since we asked
+    return found
+
+
+def this_machine() -> str:
+    """Two workers with the same answer see each other's process numbers (containers may share a host name)."""
+    namespace = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()}:{namespace.stat().st_ino if namespace.exists() else 0}"
+
+
+def is_dead_neighbour(worker_name: str) -> bool:
+    machine, pid, _ = worker_name.rsplit(":", 2) if worker_name.count(":") > 2 else ("", "", "")
+    if machine != this_machine() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
