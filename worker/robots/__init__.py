@@ -1,0 +1,1 @@
+"""Robots that stand in for people: synthetic callers for tests, demonstrations and load."""
