@@ -31,7 +31,7 @@ from console.adapters.redis_server import RedisUnavailable
 from console.config import Settings, redis_socket
 
 STEADY_AFTER = 30.0  # seconds alive after which earlier crashes are forgotten
-LONGEST_PAUSE = 8.0  # seconds before another start
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds before another start; doubled from one crash to the next
 MOST_CRASHES = 6  # in a row
 PATIENCE = 10.0  # seconds between asking a child to stop and stopping it
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_black")
@@ -55,8 +55,9 @@ class Part:
 class Child:
     """A part's process: started, perhaps crashed, started again, stopped."""
 
-    def __init__(self, part: Part, colour: str, say: Callable[[str, str, str], None]):
+    def __init__(self, part: Part, colour: str, say: Callable[[str, str, str], None], first_pause: float = FIRST_PAUSE):
         self.part = part
+        self.first_pause = first_pause
         self.colour = colour
         self.say = say
         self.process: subprocess.Popen[bytes] | None = None
@@ -132,7 +133,7 @@ class Child:
         if self.crashes >= MOST_CRASHES:
             self.say(self.part.name, f"{how}, for the {self.crashes}th time in a row: giving up", "red")
             return False
-        pause = min(0.5 * 2 ** (self.crashes - 1), LONGEST_PAUSE)
+        pause = min(self.first_pause * 2 ** (self.crashes - 1), LONGEST_PAUSE)
         self.say(self.part.name, f"{how}; starting it again in {pause:g} s", "red")
         self.start_again_at = time.monotonic() + pause
         return True
@@ -151,8 +152,9 @@ def _read(stream: IO[bytes]) -> bytes:
 class Supervisor:
     """Runs parts until it is told to stop: by a signal, by `stop`, or because an essential part cannot be kept up."""
 
-    def __init__(self, write: Callable[[str], None] = click.echo):
+    def __init__(self, write: Callable[[str], None] = click.echo, first_pause: float = FIRST_PAUSE):
         self.write = write
+        self.first_pause = first_pause
         self.children: list[Child] = []
         self.width = 8
         self._asked_to_stop = 0
@@ -167,7 +169,7 @@ class Supervisor:
             self.stop()
 
     def add(self, part: Part) -> Child:
-        child = Child(part, COLOURS[len(self.children) % len(COLOURS)], self.say)
+        child = Child(part, COLOURS[len(self.children) % len(COLOURS)], self.say, self.first_pause)
         self.width = max(self.width, len(part.name))
         self.children.append(child)
         return child

@@ -35,16 +35,19 @@ log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
-    """Work until SIGTERM; a job under way is finished first."""
     redis = open_house(settings)
     live.speak_through(settings.redis_url)
     for job in jobs.Job:
         import_attribute(job)  # once, before the forks; a job that does not exist ends the worker here
-    queue = rq.Queue(jobs.QUEUE, connection=redis)
-    housekeeper = Housekeeper(settings.redis_url)
+    work(redis, settings.redis_url, settings.log_level)
+
+
+def work(redis: Redis, redis_url: str, log_level: str = "INFO") -> None:
+    """Work until SIGTERM; a job under way is finished first."""
+    housekeeper = Housekeeper(redis_url)
     housekeeper.start()
     worker = Worker(
-        [queue],
+        [rq.Queue(jobs.QUEUE, connection=redis)],
         connection=redis,
         name=f"{this_machine()}:{os.getpid()}:{secrets.token_hex(4)}",
         job_monitoring_interval=BEAT,
@@ -53,7 +56,7 @@ def run(settings: Settings) -> None:
     )
     worker.log_job_description = False
     worker.pause, worker.worker_pid = housekeeper.busy, os.getpid()
-    worker.work(logging_level=settings.log_level)
+    worker.work(logging_level=log_level)
 
 
 class Worker(rq.Worker):
@@ -136,7 +139,7 @@ def give_back_lost_jobs(queue: rq.Queue) -> None:
 def executions(queue: rq.Queue) -> list[Execution]:
     found = []
     for key in queue.connection.zrange(queue.started_job_registry.key, 0, -1):
-        job_id, execution_id = parse_composite_key(as_text(key))
+        job_id, execution_id = parse_composite_key(as_text(key))  # type: ignore[arg-type]
         try:
             found.append(Execution.fetch(execution_id, job_id, connection=queue.connection))
         except ValueError:
