@@ -28,6 +28,7 @@ SILENCE = 3.0  # seconds without any RTP after which a leg counts as lost for no
 # A browser that hides its addresses offers mDNS names we could not resolve; it is reached as peer-reflexive instead,
 # which needs the list of candidates to stay open.
 UNUSABLE_LINES = re.compile(r"a=(?:candidate:[^\r\n]*\.local [^\r\n]*|end-of-candidates)\r?\n", re.IGNORECASE)
+MEDIA_LINES = re.compile(r"^m=(\S+) ", re.MULTILINE)
 
 log = logging.getLogger(__name__)
 
@@ -78,26 +79,18 @@ class Leg:
         self._key_waiters: list[asyncio.Future[bytes]] = []
         self._nacked = 0
         self._repaired = 0
-        self._connection = self._new_connection()
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._connection.on("connectionstatechange", self._connection_changed)
 
     # -- negotiation
-
-    def _new_connection(self) -> RTCPeerConnection:
-        connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-        for kind, names in CODECS.items():
-            transceiver: Any = connection.addTransceiver(kind, "sendrecv")
-            transceiver.sender.owner = transceiver.receiver.owner = self
-            wanted = [codec for codec in get_capabilities(kind).codecs if codec.name in names]
-            transceiver.setCodecPreferences(wanted)
-        connection.on("connectionstatechange", self._connection_changed)
-        return connection
 
     async def answer(self, offer: str) -> str:
         """The SDP answer to an offer, with only Opus, VP8 and RTX in it. Raises `BadOffer`."""
         try:
+            for kind in _offered_kinds(offer):
+                self._add_transceiver(kind)
             usable = RTCSessionDescription(UNUSABLE_LINES.sub("", offer), "offer")
             await self._connection.setRemoteDescription(usable)
-            self._refuse_extra_media()
             self._ask_for_error_correction()
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except (
@@ -113,11 +106,11 @@ class Leg:
             raise BadOffer(f"{type(error).__name__} in the offer") from error
         return self._connection.localDescription.sdp
 
-    def _refuse_extra_media(self) -> None:
-        if len(self._connection.getTransceivers()) != len(CODECS):
-            raise BadOffer("at most one sound and one picture")
-        if all(transceiver.mid is None for transceiver in self._connection.getTransceivers()):
-            raise BadOffer("neither sound nor picture")
+    def _add_transceiver(self, kind: str) -> None:
+        transceiver: Any = self._connection.addTransceiver(kind, "sendrecv")
+        transceiver.sender.owner = transceiver.receiver.owner = self
+        wanted = [codec for codec in get_capabilities(kind).codecs if codec.name in CODECS[kind]]
+        transceiver.setCodecPreferences(wanted)
 
     def _ask_for_error_correction(self) -> None:
         for transceiver in self._connection.getTransceivers():
@@ -366,6 +359,14 @@ class Leg:
             "retransmitted": sum(stream.retransmitted for stream in self._outbound.values()),
             "frames_lost": sum(assembler.lost for assembler in self._assemblers.values()),
         }
+
+
+def _offered_kinds(offer: str) -> list[str]:
+    """Sound and picture, each at most once. Raises `BadOffer`."""
+    kinds = [kind for kind in MEDIA_LINES.findall(offer) if kind in CODECS]
+    if not kinds or len(kinds) != len(set(kinds)):
+        raise BadOffer("one sound, one picture, or one of both")
+    return kinds
 
 
 def _abs_send_time_id(parameters: RTCRtpParameters) -> int | None:

@@ -25,8 +25,9 @@ def save_png(key_frame: bytes, path: Path) -> tuple[int, int]:
     if not pictures:
         raise Undecodable("the key frame holds no picture")
     picture = pictures[0]
-    partial = path.with_name(path.name + ".part")
     image: Image = picture.to_image()  # type: ignore[no-untyped-call]
-    image.save(partial, format="PNG", compress_level=3)
+    partial = path.with_name(path.name + ".part")
+    with os.fdopen(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o640), "wb") as stream:
+        image.save(stream, format="PNG", compress_level=3)
     os.replace(partial, path)
     return picture.width, picture.height

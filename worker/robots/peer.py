@@ -75,6 +75,8 @@ class SyntheticPeer:
             if track.kind == "video":
                 codecs = RTCRtpSender.getCapabilities("video").codecs
                 transceiver.setCodecPreferences([codec for codec in codecs if codec.name in ("VP8", "rtx")])
+        if len(self._tracks) == 1:  # no camera, but eyes
+            self.connection.addTransceiver("video", "recvonly")
         self.connection.on("track", self._listen)
         await self.connection.setLocalDescription(await self.connection.createOffer())
         answer = await self._signal(self.connection.localDescription.sdp)
