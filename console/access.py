@@ -1,6 +1,6 @@
 """Who is asking, and whether they may. The one gate for views, files and socket events: what is not granted is a 404.
 
-Every view and socket handler says for whom it is with one of ``public``, ``investor_only``, ``staff_only``; a view that says nothing
+Every view and socket handler says for whom it is with one of ``public``, ``signed_in_only``, ``investor_only``, ``staff_only``; a view that says nothing
 is closed. Objects are fetched through ``case_or_404`` and ``evidence_or_404``, which know branch scope and ownership.
 """
 
@@ -32,7 +32,7 @@ INVESTORS_OWN = frozenset({Kind.ID_FRONT, Kind.ID_BACK, Kind.SIGNATURE, Kind.BAN
 
 @dataclass(frozen=True)
 class Access:
-    """For whom an endpoint is: ``kind`` public, investor or staff; staff need one of ``roles``."""
+    """For whom an endpoint is: ``kind`` public, signed_in, investor or staff; staff need one of ``roles``."""
 
     kind: str
     roles: frozenset[Role] = frozenset()
@@ -42,6 +42,8 @@ class Access:
             return True
         if me is None:
             return False
+        if self.kind == "signed_in":
+            return True
         if self.kind == "investor":
             return me.investor_id is not None
         return me.staff is not None and me.staff.has_role(*self.roles)
@@ -62,6 +64,12 @@ class Me:
 
 def public(view: F) -> F:
     view.access = Access("public")  # type: ignore[attr-defined]
+    return view
+
+
+def signed_in_only(view: F) -> F:
+    """For staff and investors alike; what each may see is decided by the gate for objects."""
+    view.access = Access("signed_in")  # type: ignore[attr-defined]
     return view
 
 

@@ -83,6 +83,11 @@ def connect(url: str) -> Engine:
     return engine
 
 
+def engine(*, writes: bool) -> Engine:
+    """For a library that wants a session of its own (Flask-Admin); everything else opens ``transaction`` or ``reading``."""
+    return _engines["write" if writes else "read"]
+
+
 def close() -> None:
     for name in ("write", "read"):
         engine = _engines.pop(name, None)

@@ -114,6 +114,17 @@ class SignIn(Base):
     investor: Mapped[Investor | None] = relationship()
 
 
+class SignInTry(Base):
+    """One try to sign in as staff that has not succeeded. ``name_index``: people type passwords into the wrong field."""
+
+    __tablename__ = "sign_in_tries"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name_index: Mapped[str] = mapped_column(String(32))
+    address: Mapped[str] = mapped_column(String(45), default="")
+    at: Mapped[datetime]
+    __table_args__ = (Index("ix_sign_in_tries_address", "address", "at"),)
+
+
 class StaffEvent(Chained, Base):
     """留痕 outside any case: sign-ins, seat states, register changes, disclosures. One hash chain a member of staff."""
 

@@ -62,6 +62,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("business_code", "code", name=op.f("uq_reasons_business_code_code")),
     )
     op.create_table(
+        "sign_in_tries",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name_index", sa.String(length=32), nullable=False),
+        sa.Column("address", sa.String(length=45), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_in_tries")),
+    )
+    op.create_index("ix_sign_in_tries_address", "sign_in_tries", ["address", "at"], unique=False)
+    op.create_table(
         "sms_codes",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("phone_index", sa.String(length=32), nullable=False),

@@ -1,0 +1,71 @@
+"""查看完整信息: masked data in full, for a reason, and the trail says who saw what and why (G3)."""
+
+from collections.abc import Callable
+
+from flask import Response, jsonify
+from flask_wtf import FlaskForm
+from werkzeug.exceptions import NotFound
+from wtforms import StringField
+from wtforms.validators import InputRequired, Length
+
+from console.access import case_or_404, staff_only, stamp
+from console.cases.models import Case
+from console.cases.trail import Happening, note
+from console.db import transaction
+from console.people.models import Role
+from console.problem import Problem
+
+from .views import bp
+
+FIELDS: dict[str, Callable[[Case], str | None]] = {
+    "name": lambda case: case.investor.name,
+    "id_no": lambda case: case.investor.id_no,
+    "phone": lambda case: case.investor.phone,
+    "address": lambda case: case.investor.address,
+    "email": lambda case: case.investor.email,
+}
+
+
+class NoReason(Problem):
+    status, code = 422, "no_reason"
+    text = "请填写查看事由，4 到 100 个字。事由会写入留痕。"
+
+
+class ReasonForm(FlaskForm):
+    """Read from a form or from JSON {reason}."""
+
+    reason = StringField(
+        filters=[lambda text: text.strip() if text else text], validators=[InputRequired(), Length(4, 100)]
+    )
+
+
+@bp.post("/desk/reveal/<case_no>/<field>")
+@staff_only(Role.WITNESS, Role.REVIEWER, Role.SUPERVISOR)
+def reveal(case_no: str, field: str) -> Response:
+    """{value}. ``field`` is a name of FIELDS, or ``card:<n>``: the n-th settlement card of this case, from 0."""
+    form = ReasonForm()
+    if not form.validate():
+        raise NoReason
+    with transaction() as session:
+        case = case_or_404(session, case_no)
+        value = card(case, field.removeprefix("card:")) if field.startswith("card:") else _plain(case, field)
+        note(case, Happening.DATA_REVEALED, stamp(), field=field, why=form.reason.data)
+    return jsonify(value=value)
+
+
+def _plain(case: Case, field: str) -> str:
+    value = FIELDS[field](case) if field in FIELDS else None
+    if value is None:
+        raise NotFound
+    return value
+
+
+def card(case: Case, position: str) -> str:
+    """The cards that the investor handed in at this case's step, else those that the broker holds."""
+    entered = case.data_of("bank_card") or {}
+    numbers = [each["number"] for each in entered.get("cards", [])] or [
+        kept.number for kept in case.investor.bank_cards if kept.ended_at is None
+    ]
+    if not position.isdecimal() or int(position) >= len(numbers):
+        raise NotFound
+    return numbers[int(position)]

@@ -1,0 +1,224 @@
+"""The list of tasks: which ones a person may take, soonest due first, in pages that stay right while the list moves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, literal, select, tuple_
+from sqlalchemy.orm import Session, joinedload
+
+from console.businesses import BUSINESSES
+from console.cases.models import Case
+from console.db import UtcDateTime
+from console.people.models import Branch, Investor, Staff
+from console.people.numbers import LOCAL
+from console.video_seat.models import VideoSession
+
+from .models import ReviewTask, TaskState
+
+PAGE = 15
+SOON = timedelta(hours=1)
+
+
+class View(StrEnum):
+    """The saved views: the tabs over the list."""
+
+    OPEN = "open"
+    MINE = "mine"
+    SOON = "soon"
+    OVERDUE = "overdue"
+    AGAIN = "again"
+    DONE_TODAY = "done"
+
+
+VIEW_TITLES = {
+    View.OPEN: "待复核",
+    View.MINE: "我领取的",
+    View.SOON: "1 小时内到期",
+    View.OVERDUE: "已超时",
+    View.AGAIN: "重新提交",
+    View.DONE_TODAY: "今日已完成",
+}
+STATES = {"free": "未领取", "held": "已领取"}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the address of the page says. Unknown values count as not given."""
+
+    view: View = View.OPEN
+    branch: int | None = None
+    business: str = ""
+    state: str = ""
+    text: str = ""
+    after: str = ""
+
+    @classmethod
+    def read(cls, args: Mapping[str, str]) -> "Filters":
+        branch, view = args.get("branch", ""), args.get("view", "")
+        return cls(
+            view=View(view) if view in set(View) else View.OPEN,
+            branch=int(branch) if branch.isdecimal() and len(branch) < 10 else None,
+            business=args.get("business", "") if args.get("business") in BUSINESSES else "",
+            state=args.get("state", "") if args.get("state") in STATES else "",
+            text=args.get("q", "").strip()[:20],
+            after=args.get("after", ""),
+        )
+
+    def address(self, **changes: Any) -> dict[str, Any]:
+        """The arguments of the page's address with ``changes``; a change of anything begins at the first page."""
+        wanted = replace(self, **({"after": ""} | changes))
+        given = {
+            "view": "" if wanted.view is View.OPEN else wanted.view.value,
+            "branch": wanted.branch,
+            "business": wanted.business,
+            "state": wanted.state,
+            "q": wanted.text,
+            "after": wanted.after,
+        }
+        return {name: value for name, value in given.items() if value}
+
+
+@dataclass(frozen=True)
+class Page:
+    """``next`` is the ``after`` of the page that follows, '' when there is none; ``total`` counts all pages."""
+
+    tasks: list[ReviewTask]
+    total: int
+    next: str
+
+
+def inbox(session: Session, staff: Staff, filters: Filters, at: datetime, size: int = PAGE) -> Page:
+    """One page of the tasks of a view. Cases that this person witnessed are not in it (R4), nor other branches'."""
+    narrowed = _narrowed(select(ReviewTask).join(ReviewTask.case), staff, filters, at)
+    total = session.scalar(select(func.count()).select_from(narrowed.subquery())) or 0
+    rows = list(
+        session.scalars(
+            _after(narrowed, filters)
+            .options(
+                joinedload(ReviewTask.case).joinedload(Case.investor).load_only(Investor.name, Investor.risk_grade),
+                joinedload(ReviewTask.branch),
+                joinedload(ReviewTask.reviewer),
+            )
+            .limit(size + 1)
+        )
+    )
+    more = len(rows) > size
+    return Page(rows[:size], total, _key(rows[size - 1], filters.view) if more else "")
+
+
+def counts(session: Session, staff: Staff, at: datetime) -> dict[View, int]:
+    """How many tasks each view has for this person."""
+    columns = [func.count().filter(_of_view(view, staff, at)) for view in View]
+    row = session.execute(select(*columns).select_from(ReviewTask).where(_may_take(staff))).one()
+    return dict(zip(View, row, strict=True))
+
+
+def next_free(session: Session, staff: Staff, at: datetime) -> ReviewTask | None:
+    """The task that is due soonest and that nobody holds."""
+    query = select(ReviewTask).where(_may_take(staff), _live(), ~_is_held(at))
+    return session.scalar(query.order_by(ReviewTask.due_at, ReviewTask.id).limit(1))
+
+
+def neighbours(session: Session, staff: Staff, task: ReviewTask) -> tuple[str | None, str | None]:
+    """The case numbers before and after ``task`` in the list of what is to be reviewed."""
+    place = tuple_(ReviewTask.due_at, ReviewTask.id)
+    here = _place(task.due_at, task.id)
+    query = select(Case.case_no).join(ReviewTask, ReviewTask.case_id == Case.id).where(_may_take(staff), _live())
+    before = session.scalar(query.where(place < here).order_by(ReviewTask.due_at.desc(), ReviewTask.id.desc()).limit(1))
+    after = session.scalar(query.where(place > here).order_by(ReviewTask.due_at, ReviewTask.id).limit(1))
+    return before, after
+
+
+def branches_of(session: Session, staff: Staff) -> list[Branch]:
+    query = select(Branch).where(Branch.broker_id == staff.broker_id).order_by(Branch.id)
+    return [branch for branch in session.scalars(query) if staff.serves(branch.id)]
+
+
+def witnesses_of(session: Session, case_ids: list[int]) -> dict[int, str]:
+    """Who witnessed each of the cases last."""
+    rows = session.execute(
+        select(VideoSession.case_id, Staff.name)
+        .join(Staff, Staff.id == VideoSession.witness_id)
+        .where(VideoSession.case_id.in_(case_ids))
+        .order_by(VideoSession.id)
+    )
+    return {case_id: name for case_id, name in rows}
+
+
+def _narrowed(query: Select[Any], staff: Staff, filters: Filters, at: datetime) -> Select[Any]:
+    query = query.where(_may_take(staff), _of_view(filters.view, staff, at))
+    if filters.branch is not None:
+        query = query.where(ReviewTask.branch_id == filters.branch)
+    if filters.business:
+        query = query.where(Case.business_code == filters.business)
+    if filters.state:
+        query = query.where(_is_held(at) if filters.state == "held" else ~_is_held(at))
+    if filters.text:
+        query = query.where(Case.case_no.contains(filters.text, autoescape=True))
+    return query
+
+
+def _after(query: Select[Any], filters: Filters) -> Select[Any]:
+    done = filters.view is View.DONE_TODAY
+    moment = ReviewTask.decided_at if done else ReviewTask.due_at
+    order = (moment.desc(), ReviewTask.id.desc()) if done else (moment, ReviewTask.id)
+    key = _read_key(filters.after)
+    if key is not None:
+        place, last = tuple_(moment, ReviewTask.id), _place(*key)
+        query = query.where(place < last if done else place > last)
+    return query.order_by(*order)
+
+
+def _place(moment: datetime, number: int) -> ColumnElement[Any]:
+    return tuple_(literal(moment, UtcDateTime()), literal(number))
+
+
+def _key(task: ReviewTask, view: View) -> str:
+    moment = task.decided_at if view is View.DONE_TODAY and task.decided_at else task.due_at
+    return f"{moment.isoformat()}~{task.id}"
+
+
+def _read_key(text: str) -> tuple[datetime, int] | None:
+    moment, _, number = text.partition("~")
+    try:
+        key = datetime.fromisoformat(moment), int(number)
+    except ValueError:
+        return None
+    return key if key[0].tzinfo is not None else None
+
+
+def _may_take(staff: Staff) -> ColumnElement[bool]:
+    """Of the person's broker and branches, and not witnessed by the person."""
+    own = exists().where(VideoSession.case_id == ReviewTask.case_id, VideoSession.witness_person == staff.person)
+    branches = select(Branch.id).where(Branch.broker_id == staff.broker_id)
+    if not staff.head_office:
+        branches = branches.where(Branch.id.in_([branch.id for branch in staff.branches]))
+    return and_(ReviewTask.branch_id.in_(branches), ~own)
+
+
+def _of_view(view: View, staff: Staff, at: datetime) -> ColumnElement[bool]:
+    if view is View.MINE:
+        return and_(_is_held(at), ReviewTask.reviewer_id == staff.id)
+    if view is View.SOON:
+        return and_(_live(), ReviewTask.due_at > at, ReviewTask.due_at <= at + SOON)
+    if view is View.OVERDUE:
+        return and_(_live(), ReviewTask.due_at <= at)
+    if view is View.AGAIN:
+        return and_(_live(), ReviewTask.submission > 1)
+    if view is View.DONE_TODAY:
+        morning = at.astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+        return and_(ReviewTask.decided_at >= morning, ReviewTask.decision.is_not(None))
+    return _live()
+
+
+def _live() -> ColumnElement[bool]:
+    return ReviewTask.state != TaskState.DONE
+
+
+def _is_held(at: datetime) -> ColumnElement[bool]:
+    """Never NULL: a task nobody took is not held, and its opposite is found by NOT."""
+    lease = func.coalesce(ReviewTask.lease_until > at, false())
+    return and_(ReviewTask.state == TaskState.CLAIMED, lease)

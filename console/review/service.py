@@ -1,0 +1,174 @@
+"""复核: claim a task with a lease, decide it, give it back. Whoever witnessed a case never decides it (R4)."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from console.businesses.steps import Desk
+from console.cases.models import Case, CaseEvent, Status
+from console.cases.service import reasons_by_code
+from console.cases.trail import Happening, note
+from console.cases.transitions import Action, apply
+from console.cases.transitions import reject as send_back
+from console.people.models import Staff
+from console.people.numbers import LOCAL
+from console.problem import Problem
+from console.stamp import Stamp
+from console.video_seat.models import VideoSession
+
+from .deadline import due_at
+from .models import Decision, ReviewTask, TaskState
+
+LEASE = timedelta(minutes=20)
+
+
+class MakerIsChecker(Problem):
+    status, code = 409, "maker_is_checker"
+    text = "您参与过此单见证，不能复核。任务会由其他复核人员领取。"
+
+
+class AlreadyClaimed(Problem):
+    status, code = 409, "already_claimed"
+
+    def __init__(self, task: ReviewTask):
+        holder = task.reviewer.name if task.reviewer else "他人"
+        until = task.lease_until.astimezone(LOCAL).strftime("%H:%M") if task.lease_until else ""
+        super().__init__(task.id, text=f"{holder} 正在复核此单，领取有效至 {until}。可先处理其他任务。")
+
+
+class NoTask(Problem):
+    status, code = 409, "no_task"
+    text = "此受理单当前没有待复核的任务，可能已被处理。请刷新列表。"
+
+
+class LeaseLost(Problem):
+    status, code = 409, "lease_lost"
+    text = "您对此单的领取已到期或已退回，这次操作没有生效。请重新领取后再提交。"
+
+
+# --- tasks follow their cases
+
+
+def follow_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp) -> None:
+    """A case that comes to the counter gets a task; one that leaves it (whoever moved it) has none left open."""
+    task = live_task(session, case)
+    if case.status is Status.IN_REVIEW and task is None:
+        earlier = session.scalar(select(func.count()).select_from(ReviewTask).where(ReviewTask.case_id == case.id)) or 0
+        session.add(
+            ReviewTask(
+                case_id=case.id,
+                branch_id=case.branch_id,
+                submission=earlier + 1,
+                opened_at=stamp.at,
+                due_at=due_at(case.branch, stamp.at),
+            )
+        )
+        session.flush()
+    elif case.status is not Status.IN_REVIEW and task is not None:
+        task.state, task.decided_at = TaskState.DONE, stamp.at
+        session.flush()
+
+
+def live_task(session: Session, case: Case, *, lock: bool = False) -> ReviewTask | None:
+    query = select(ReviewTask).where(ReviewTask.case_id == case.id, ReviewTask.state != TaskState.DONE)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return session.scalar(query)
+
+
+# --- who may
+
+
+def witnessed(session: Session, case: Case, staff: Staff) -> bool:
+    """Whether this person, by whatever account, ever held a video session of the case."""
+    return bool(
+        session.scalar(
+            select(exists().where(VideoSession.case_id == case.id, VideoSession.witness_person == staff.person))
+        )
+    )
+
+
+def holder(task: ReviewTask, at: datetime) -> Staff | None:
+    """Who holds the task now; a lease that ran out holds nothing."""
+    held = task.state is TaskState.CLAIMED and task.lease_until is not None and task.lease_until > at
+    return task.reviewer if held else None
+
+
+# --- claim, renew, give back
+
+
+def claim(session: Session, case: Case, staff: Staff, stamp: Stamp) -> ReviewTask:
+    """Take the case's task for LEASE, or lengthen one's own lease. Raises NoTask, MakerIsChecker, AlreadyClaimed."""
+    task = live_task(session, case, lock=True)
+    if task is None:
+        raise NoTask
+    if witnessed(session, case, staff):
+        raise MakerIsChecker
+    held_by = holder(task, stamp.at)
+    if held_by is not None and held_by.id != staff.id:
+        raise AlreadyClaimed(task)
+    task.state, task.reviewer_id, task.reviewer_person = TaskState.CLAIMED, staff.id, staff.person
+    task.lease_until = stamp.at + LEASE
+    if held_by is None:
+        note(case, Happening.TASK_CLAIMED, stamp, task=task.id)
+    session.flush()
+    session.refresh(task, ["reviewer"])
+    return task
+
+
+def renew(session: Session, case: Case, staff: Staff, stamp: Stamp) -> ReviewTask:
+    """The holder is still at work. Raises LeaseLost."""
+    task = _held(session, case, staff, stamp.at)
+    task.lease_until = stamp.at + LEASE
+    session.flush()
+    return task
+
+
+def release(session: Session, case: Case, staff: Staff, stamp: Stamp) -> ReviewTask:
+    """退回任务: anybody may take it again. Raises LeaseLost."""
+    task = _held(session, case, staff, stamp.at)
+    task.state, task.reviewer_id, task.reviewer_person, task.lease_until = TaskState.OPEN, None, None, None
+    note(case, Happening.TASK_RELEASED, stamp, task=task.id)
+    return task
+
+
+# --- decide
+
+
+def approve(session: Session, case: Case, staff: Staff, stamp: Stamp) -> CaseEvent:
+    """复核通过: the case is done. Raises LeaseLost, MakerIsChecker."""
+    task = _held(session, case, staff, stamp.at)
+    _decide(task, Decision.APPROVED, stamp.at)
+    return apply(case, Action.APPROVE, stamp)
+
+
+def reject(
+    session: Session,
+    case: Case,
+    staff: Staff,
+    stamp: Stamp,
+    *,
+    codes: list[str],
+    remark: str = "",
+    internal_note: str = "",
+) -> CaseEvent:
+    """驳回 to the steps that the reasons blame; a final reason among them ends the case. Raises LeaseLost, UnknownReason."""
+    task = _held(session, case, staff, stamp.at)
+    reasons = reasons_by_code(session, case, codes)
+    _decide(task, Decision.REFUSED if any(reason.final for reason in reasons) else Decision.REJECTED, stamp.at)
+    return send_back(case, reasons, stamp, desk=Desk.REVIEWER, remark=remark, internal_note=internal_note)
+
+
+def _held(session: Session, case: Case, staff: Staff, at: datetime) -> ReviewTask:
+    task = live_task(session, case, lock=True)
+    held_by = holder(task, at) if task else None
+    if task is None or held_by is None or held_by.id != staff.id:
+        raise LeaseLost
+    if witnessed(session, case, staff):
+        raise MakerIsChecker
+    return task
+
+
+def _decide(task: ReviewTask, decision: Decision, at: datetime) -> None:
+    task.state, task.decision, task.decided_at = TaskState.DONE, decision, at
