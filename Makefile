@@ -37,16 +37,11 @@ lint: .venv/.dev  ## style, import contracts, types of the core
 doctor: .venv/.run  ## what is missing on this machine and how to get it
 	$(BIN)/console doctor
 
-assets: console/static/vendor/.stamp  ## the browser libraries, from npm into console/static/vendor
+assets: .venv/.run  ## the browser libraries, from npm into console/static/vendor (quick when they are there)
+	$(BIN)/python -m console.assets
 
 clean:  ## forget what make made (never var: that is your data)
 	rm -rf .venv node_modules console/static/vendor out
-
-console/static/vendor/.stamp: package.json package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer (https://nodejs.org, or: apt-get install nodejs npm)"; exit 1; }
-	npm ci --no-audit --no-fund --loglevel=error
-	npm run --silent vendor
-	touch $@
 
 .venv/.run: setup.cfg pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install it, or say which one to use: make PYTHON=/path/to/python3.12"; exit 1; }

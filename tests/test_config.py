@@ -102,8 +102,8 @@ def test_the_key_of_the_cookies_is_made_once_and_is_nobody_else_s(tmp_path):
 
 def test_processes_that_start_together_agree_on_the_key(tmp_path):
     key = tmp_path / "keys" / "cookies"
-    script = f"import pathlib; from console.config import kept_secret; print(kept_secret(pathlib.Path({str(key)!r})).hex())"
-    command = [sys.executable, "-c", script]
+    script = "import pathlib, sys; from console import config; print(config.kept_secret(pathlib.Path(sys.argv[1])).hex())"
+    command = [sys.executable, "-c", script, str(key)]
 
     def ask(_: int) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]).stdout
