@@ -17,7 +17,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 
-from worker.robots.picture import Colour, PictureTrack, Portrait, VoiceTrack, tone_share
+from worker.robots.face import Colour, PictureTrack, Portrait, VoiceTrack, tone_share
 
 CONNECT_LIMIT = 10.0  # seconds
 LOUD_FRAMES = 50  # frames of 20 ms among which the loudest is judged
@@ -37,7 +37,7 @@ class PeerStats:
 
 
 class SyntheticPeer:
-    """Calls, shows, speaks, looks and listens.
+    """Calls, shows, speaks, looks and listens; as a context manager it connects and closes.
 
     `signal` takes the SDP offer and returns the answer. On a machine without a network, or when the other end is on
     127.0.0.1 only, call `worker.media.hosts.gather_only_on(["127.0.0.1"])` once in the process before connecting.
@@ -64,6 +64,17 @@ class SyntheticPeer:
         self._frames = {"audio": 0, "video": 0}
         self._picture: VideoFrame | None = None
         self._sounds: list[array[int]] = []
+
+    async def __aenter__(self) -> "SyntheticPeer":
+        try:
+            await self.connect()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.close()
 
     async def connect(self) -> None:
         """Offer, take the answer, and wait until connected.

@@ -73,8 +73,9 @@ class Desk:
     def __init__(self, redis_url: str) -> None:
         self.redis = Redis.from_url(redis_url)
         self.nodes = MediaNodes(self.redis)
-        self._events = self.redis.pubsub(ignore_subscribe_messages=True)
+        self._events = self.redis.pubsub()
         self._events.subscribe("media:events")
+        self._events.get_message(timeout=PATIENCE)  # that we are subscribed
         self._heard: list[dict[str, Any]] = []
 
     def signal(self, call: str, side: str, node: str, epoch: int = 1) -> Callable[[str], Awaitable[str]]:

@@ -96,24 +96,24 @@ async def hold_call(
     investor = SyntheticPeer(reach, label="investor", colour=RED, tone_hz=440, camera=camera, **small)
     witness = SyntheticPeer(desk.signal(call, "witness", node.name), label="witness", colour=BLUE, tone_hz=660, **small)
     began = {}
-    await investor.connect()
-    began["investor"] = loop.time()
-    await asyncio.sleep(ALONE)
-    await witness.connect()
-    began["witness"] = loop.time()
-    if lossy:
-        lose_pictures(investor)
-        lose_pictures(witness)
-    await asyncio.sleep(TOGETHER)
-    snapshot = await asyncio.to_thread(desk.nodes.snapshot, call, "investor", node=node.name) if picture else None
-    heard = {
-        "investor": Heard(await investor.stats(), investor.seen_colour(), investor.hears(660)),
-        "witness": Heard(await witness.stats(), witness.seen_colour(), witness.hears(440)),
-    }
-    seconds = {side: loop.time() - at for side, at in began.items()}
-    assert await asyncio.to_thread(desk.nodes.hang_up, call, node=node.name)
-    await investor.close()
-    await witness.close()
+    snapshot = None
+    async with investor:
+        began["investor"] = loop.time()
+        await asyncio.sleep(ALONE)
+        async with witness:
+            began["witness"] = loop.time()
+            if lossy:
+                lose_pictures(investor)
+                lose_pictures(witness)
+            await asyncio.sleep(TOGETHER)
+            if picture:
+                snapshot = await asyncio.to_thread(desk.nodes.snapshot, call, "investor", node=node.name)
+            heard = {
+                "investor": Heard(await investor.stats(), investor.seen_colour(), investor.hears(660)),
+                "witness": Heard(await witness.stats(), witness.seen_colour(), witness.hears(440)),
+            }
+            seconds = {side: loop.time() - at for side, at in began.items()}
+            assert await asyncio.to_thread(desk.nodes.hang_up, call, node=node.name)
     return Finished(
         heard, answers[0], seconds, snapshot, desk.recordings(call), desk.events(call), node.legs_closed(call)
     )
