@@ -1,7 +1,7 @@
 """Who is asking, and whether they may. The one gate for views, files and socket events: what is not granted is a 404.
 
-Every view and socket handler says for whom it is with one of ``public``, ``signed_in_only``, ``investor_only``, ``staff_only``; a view that says nothing
-is closed. Objects are fetched through ``case_or_404`` and ``evidence_or_404``, which know branch scope and ownership.
+Every view and socket handler says for whom it is with one of ``public``, ``signed_in_only``, ``investor_only``,
+``staff_only``; a view that says nothing is closed. Objects are fetched through ``case_or_404`` and ``evidence_or_404``, which know branch scope and ownership.
 """
 
 import secrets

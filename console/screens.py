@@ -3,12 +3,15 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app, render_template
+from markupsafe import Markup
+from sqlalchemy.orm import Session
 
 from console import access, masking
 from console.businesses import BUSINESSES
+from console.businesses.steps import Desk, Step
 from console.businesses.suitability import EXCHANGES, INVESTOR_CLASS_TITLES, MARKET_TITLES
-from console.cases.models import STATUS_TITLES
+from console.cases.models import STATUS_TITLES, Case
 from console.cases.trail import HAPPENING_TITLES
 from console.cases.transitions import ACTION_TITLES
 from console.evidence.models import KIND_TITLES
@@ -46,6 +49,17 @@ def action_title(action: str) -> str:
 def step_title(business_code: str, key: str) -> str:
     business = BUSINESSES.get(business_code)
     return next((step.title for step in business.steps if step.key == key), key) if business else key
+
+
+def steps_shown(session: Session, case: Case) -> list[tuple[Step, Markup]]:
+    """Each finished step as staff see it: ``templates/steps/<key>/review.html`` with the facts of its module."""
+    facts_of = current_app.extensions["step_facts"]
+    done = [step for step in case.path if step.desk is not Desk.REVIEWER and step.key in case.done]
+    shown = []
+    for step in done:
+        context = {"case": case, "step": step} | facts_of(step.key, session, case)
+        shown.append((step, Markup(render_template(f"steps/{step.key}/review.html", **context))))
+    return shown
 
 
 RAIL = (  # the console's left rail: what, icon, endpoint, for whom

@@ -1,4 +1,4 @@
-"""Evidence files: whoever is signed in gets those that the gate gives them, in parts when a player asks for parts (RFC 9110, 14)."""
+"""Evidence files: those that the gate gives to whoever is signed in, in parts when a player asks for parts (RFC 9110, 14)."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -63,7 +63,7 @@ def _whole(body: bytes, media_type: str) -> Response:
 
 
 def _in_parts(found: Evidence) -> Response:
-    """206 with one part when one is asked for, 416 when there is none such; several parts get the whole (allowed by RFC 9110)."""
+    """206 with the part that is asked for, 416 when there is none such; who asks for several gets the whole (RFC 9110)."""
     asked = request.range
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         answer = Response(_bytes(found, 0, found.size), mimetype=found.media_type)

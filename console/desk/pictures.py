@@ -8,7 +8,7 @@ LONGEST_SIDE = 3200  # pixels: enough to read the smallest print of a card
 
 
 def clean_copy(original: bytes) -> bytes:
-    """``original`` turned upright and encoded anew as JPEG, no larger than LONGEST_SIDE. CPU: call through ``runtime.offload``."""
+    """``original`` upright, encoded anew as JPEG, no larger than LONGEST_SIDE. CPU: call through ``runtime.offload``."""
     with Image.open(BytesIO(original)) as opened:
         opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
         picture = ImageOps.exif_transpose(opened).convert("RGB")

@@ -1,4 +1,4 @@
-"""Staff sign in with username and password; tries are counted in the database, so that every web process counts the same."""
+"""Staff sign in with username and password; tries are counted in the database, so that all web processes count as one."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ class WrongPassword(Problem):
 
 
 def count_try(session: Session, username: str, stamp: Stamp) -> None:
-    """Counts before the password is looked at, so that tries side by side cannot outrun the limit. Raises TooManyTries."""
+    """Counts before the password is looked at, so that tries side by side are all counted. Raises TooManyTries."""
     name, since = _index(username), stamp.at - WINDOW
     session.execute(delete(SignInTry).where(SignInTry.at < since))
     here, anywhere, address = session.execute(

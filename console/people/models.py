@@ -115,7 +115,7 @@ class SignIn(Base):
 
 
 class SignInTry(Base):
-    """One try to sign in as staff that has not succeeded. ``name_index``: people type passwords into the wrong field."""
+    """A try to sign in as staff that has not succeeded. ``name_index``: people type passwords into the wrong field."""
 
     __tablename__ = "sign_in_tries"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -15,7 +15,7 @@ def hash_password(plain: str) -> str:
 
 
 def matches(kept: str | None, plain: str) -> bool:
-    """Whether ``plain`` is the password. ``kept`` None (nobody has that name) takes as long and is False. CPU as above."""
+    """Whether ``plain`` is the password. ``kept`` None (nobody has that name) is False and takes as long."""
     try:
         return _hasher.verify(kept or nobodys_hash(), plain) and kept is not None
     except (VerificationError, InvalidHashError):

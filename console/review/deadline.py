@@ -1,4 +1,4 @@
-"""When a task is due: so many working hours after it was opened, counted in the branch's service hours, Monday to Friday."""
+"""When a task is due: so many working hours after it was opened, in the branch's service hours, Monday to Friday."""
 
 from datetime import datetime, time, timedelta
 

@@ -145,7 +145,7 @@ def witnesses_of(session: Session, case_ids: list[int]) -> dict[int, str]:
         .where(VideoSession.case_id.in_(case_ids))
         .order_by(VideoSession.id)
     )
-    return {case_id: name for case_id, name in rows}
+    return {row.case_id: row.name for row in rows}
 
 
 def _narrowed(query: Select[Any], staff: Staff, filters: Filters, at: datetime) -> Select[Any]:

@@ -139,8 +139,9 @@ def release(session: Session, case: Case, staff: Staff, stamp: Stamp) -> ReviewT
 def approve(session: Session, case: Case, staff: Staff, stamp: Stamp) -> CaseEvent:
     """复核通过: the case is done. Raises LeaseLost, MakerIsChecker."""
     task = _held(session, case, staff, stamp.at)
-    _decide(task, Decision.APPROVED, stamp.at)
-    return apply(case, Action.APPROVE, stamp)
+    line = apply(case, Action.APPROVE, stamp)
+    task.decision = Decision.APPROVED
+    return line
 
 
 def reject(
@@ -153,11 +154,12 @@ def reject(
     remark: str = "",
     internal_note: str = "",
 ) -> CaseEvent:
-    """驳回 to the steps that the reasons blame; a final reason among them ends the case. Raises LeaseLost, UnknownReason."""
+    """驳回 to the steps that the reasons blame; a final one ends the case. Raises LeaseLost, UnknownReason."""
     task = _held(session, case, staff, stamp.at)
     reasons = reasons_by_code(session, case, codes)
-    _decide(task, Decision.REFUSED if any(reason.final for reason in reasons) else Decision.REJECTED, stamp.at)
-    return send_back(case, reasons, stamp, desk=Desk.REVIEWER, remark=remark, internal_note=internal_note)
+    line = send_back(case, reasons, stamp, desk=Desk.REVIEWER, remark=remark, internal_note=internal_note)
+    task.decision = Decision.REFUSED if case.status is Status.REFUSED else Decision.REJECTED
+    return line
 
 
 def _held(session: Session, case: Case, staff: Staff, at: datetime) -> ReviewTask:
@@ -168,7 +170,3 @@ def _held(session: Session, case: Case, staff: Staff, at: datetime) -> ReviewTas
     if witnessed(session, case, staff):
         raise MakerIsChecker
     return task
-
-
-def _decide(task: ReviewTask, decision: Decision, at: datetime) -> None:
-    task.state, task.decision, task.decided_at = TaskState.DONE, decision, at

@@ -16,6 +16,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from console.cases.models import Case
 from console.problem import Problem
 
 
@@ -40,3 +43,9 @@ class NotYet(Problem):
 
 def module_of(key: str) -> ModuleType:
     return import_module(f"{__name__}.{key}")
+
+
+def facts_of(key: str, session: Session, case: Case) -> dict[str, Any]:
+    """What a step shows to staff: the context of its ``review.html``. The other desks reach it through the application."""
+    shown: dict[str, Any] = module_of(key).facts(session, case)
+    return shown
