@@ -61,6 +61,7 @@ async def run(settings: argparse.Namespace) -> None:
         capacity=settings.capacity,
     )
     reader = CommandReader(redis, settings.node, node.handle)
+    await node.beat()
     loops = [asyncio.create_task(loop) for loop in (reader.run(), node.heartbeat(), node.sweep())]
     gc.freeze()  # modules and settings live as long as the process: do not look through them again and again
     log.info("node up", extra={"node": settings.node, "pid": os.getpid(), "capacity": settings.capacity})

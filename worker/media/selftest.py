@@ -89,15 +89,13 @@ def _connection(peer: RTCPeerConnection) -> list[Lean]:
     ]
 
 
-_SIGNATURES: tuple[tuple[str, Callable[..., object], tuple[str, ...]], ...] = (
-    ("aioice.Connection.data_received", aioice.Connection.data_received, ("data", "component")),
-    ("aioice.ice.StunProtocol.datagram_received", aioice.ice.StunProtocol.datagram_received, ("data", "addr")),
-    ("aioice.ice.get_host_addresses", aioice.ice.get_host_addresses, ("use_ipv4", "use_ipv6")),
-)
-
-
 def _changed_signatures() -> Iterator[str]:
-    for name, function, parameters in _SIGNATURES:
+    expected: tuple[tuple[str, Callable[..., object], tuple[str, ...]], ...] = (
+        ("aioice.Connection.data_received", aioice.Connection.data_received, ("data", "component")),
+        ("aioice.ice.StunProtocol.datagram_received", aioice.ice.StunProtocol.datagram_received, ("data", "addr")),
+        ("aioice.ice.get_host_addresses", aioice.ice.get_host_addresses, ("use_ipv4", "use_ipv6")),
+    )
+    for name, function, parameters in expected:
         have = tuple(parameter for parameter in inspect.signature(function).parameters if parameter != "self")
         if have != parameters:
             yield f"{name}({', '.join(parameters)})"
