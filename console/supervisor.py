@@ -50,6 +50,7 @@ class Part:
     environment: dict[str, str] = field(default_factory=dict)
     essential: bool = True
     ground: bool = False
+    stop_with: signal.Signals = signal.SIGTERM
 
 
 class Child:
@@ -82,7 +83,7 @@ class Child:
             stderr=subprocess.STDOUT,
             env={**os.environ, **self.part.environment, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
-            preexec_fn=partial(leash.end_with, os.getpid()),
+            preexec_fn=partial(leash.end_with, os.getpid(), self.part.stop_with),
         )
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)
@@ -229,7 +230,7 @@ class Supervisor:
     def _stop(self, children: list[Child]) -> None:
         running = [child for child in children if child.process is not None]
         for child in running:
-            child.signal(signal.SIGTERM)
+            child.signal(child.part.stop_with)
         asked, deadline = self._asked_to_stop, time.monotonic() + PATIENCE
         while running:
             if time.monotonic() > deadline or self._asked_to_stop > asked:
@@ -297,7 +298,8 @@ def _run_everything(supervisor: Supervisor, settings: Settings, robots: int) -> 
     node = f"run-{os.getpid()}"
     supervisor.add(console_part("web", environment))
     supervisor.add(console_part("worker", environment))
-    supervisor.add(console_part("media", environment, "--node", node))
+    media = console_part("media", environment, "--node", node)
+    supervisor.add(replace(media, stop_with=signal.SIGINT))  # SIGTERM would let it wait for the end of its calls
     waiting = Readiness(supervisor, settings, node)
     healthy = supervisor.run(until=waiting.is_over)
     if not supervisor.stopping:

@@ -1,0 +1,102 @@
+"""`console run`, whole: Redis, migration, demo data, web, worker and media node, up and down again."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from console.config import redis_socket
+from console.supervisor import web_answers
+from tests.servers import ends_with_us
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 90.0  # seconds to "ready" on a busy machine
+
+
+@contextmanager
+def console_run(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process and everything it said up to "ready"."""
+    process = begin(home)
+    try:
+        said = []
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            if "ready — Ctrl-C" in line:
+                break
+        else:
+            pytest.fail("it ended before it was ready:\n" + "".join(said))
+        yield process, "".join(said)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=40)
+
+
+def begin(home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "console.cli", "run", "--port", "0"],
+        env={"PATH": os.environ["PATH"], "CONSOLE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=ends_with_us(),
+    )
+
+
+def group_of(process: subprocess.Popen[str]) -> set[int]:
+    return {int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()}
+
+
+def port_in(said: str) -> int:
+    found = re.search(r"http://127\.0\.0\.1:(\d+)/desk", said)
+    assert found, said
+    return int(found[1])
+
+
+@pytest.mark.timeout(300)
+def test_it_starts_everything_says_where_stops_everything_and_keeps_the_data(tmp_path):
+    home = tmp_path / "var"
+    with console_run(home) as (process, said):
+        assert web_answers("127.0.0.1", port_in(said))
+        children = group_of(process)
+        assert len(children) == 4  # redis, web, worker, media
+        assert redis_socket(home).exists()
+        second = begin(home)
+        refusal, _ = second.communicate(timeout=PATIENCE)
+        assert second.returncode == 1
+        assert f"process {process.pid}" in refusal
+        assert group_of(process) == children
+    assert process.returncode == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port_in(said))) != 0
+    with console_run(home) as (_, said):
+        assert "there is data already: nothing was changed" in said
+
+
+@pytest.mark.timeout(300)
+def test_a_killed_web_process_comes_back_on_the_same_address(tmp_path):
+    with console_run(tmp_path / "var") as (process, said):
+        port = port_in(said)
+        web = next(pid for pid in group_of(process) if b"console.wsgi" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        os.kill(web, signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        while web in group_of(process) or not answers(port):
+            assert time.monotonic() < deadline, "it did not come back"
+            time.sleep(0.1)
+
+
+def answers(port: int) -> bool:
+    try:
+        return web_answers("127.0.0.1", port)
+    except OSError:
+        return False
