@@ -1,7 +1,7 @@
-"""What a simulated investor photographs: specimen cards (样例) on a table, made with Pillow, different for every person.
+"""What a simulated investor photographs: specimen cards (样例) on a table, different for every person.
 
-``id_front`` and the like return the bytes of a JPEG as a phone would send it. ``photograph`` also says where the corners of the
-card are in the upright picture, for those who measure how well they are found.
+``id_front`` and the like return the bytes of a JPEG as a phone would send it. ``photograph`` also says where the
+corners of the card are in the upright picture, for those who measure how well they are found.
 """
 
 import io
@@ -38,9 +38,9 @@ HELD = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Tr
 class Scene:
     """How the picture was taken.
 
-    ``share``: the card's width in widths of the picture; ``tilt``: degrees clockwise; ``shift``: of the card's centre, in
-    widths and heights; ``keystone``: how much the far edge is shorter; ``blur``: radius in pixels; ``orientation``: EXIF,
-    one of 1, 3, 6, 8.
+    ``share``: the card's width in widths of the picture; ``tilt``: degrees clockwise; ``shift``: of the card's centre,
+    in widths and heights; ``keystone``: how much the far edge is shorter; ``blur``: radius in pixels; ``orientation``:
+    EXIF, one of 1, 3, 6, 8.
     """
 
     size: tuple[int, int] = (2000, 1500)
@@ -93,7 +93,9 @@ def score_report(name: str, points: int, day: str, scene: Scene = PLAIN) -> byte
 def id_front_card(name: str, gender: str, nation: str, born: str, address: str, id_no: str) -> Image.Image:
     card, draw = _blank_card((226, 236, 245))
     year, month, day = (str(int(part)) for part in born.split("-"))
-    for row, (label, value) in enumerate((("姓名", name), ("性别", gender), ("出生", f"{year} 年 {month} 月 {day} 日"))):
+    for row, (label, value) in enumerate(
+        (("姓名", name), ("性别", gender), ("出生", f"{year} 年 {month} 月 {day} 日"))
+    ):
         _line(draw, 90 + row * 105, label, value)
     _line(draw, 195, "民族", nation, left=380)
     _line(draw, 405, "住址", address[:14])
@@ -148,10 +150,14 @@ def score_sheet(name: str, points: int, day: str) -> Image.Image:
     draw.text((150, 130), "期货投资者适当性知识测试", font=_font(60), fill=INK)
     draw.text((365, 230), "成绩报告单", font=_font(64), fill=INK)
     draw.line((110, 340, 940, 340), fill=INK, width=4)
-    for row, (label, value) in enumerate((("考生", name), ("成绩", f"{points} 分"), ("合格线", "80 分"), ("日期", day))):
+    for row, (label, value) in enumerate(
+        (("考生", name), ("成绩", f"{points} 分"), ("合格线", "80 分"), ("日期", day))
+    ):
         _line(draw, 420 + row * 110, label, value, left=160, gap=220, size=48)
     for row in range(6):
-        draw.text((160, 920 + row * 50), f"第 {row + 1} 部分　得分 {max(0, points // 6 - row % 2)}", font=_font(30), fill=INK)
+        draw.text(
+            (160, 920 + row * 50), f"第 {row + 1} 部分　得分 {max(0, points // 6 - row % 2)}", font=_font(30), fill=INK
+        )
     draw.ellipse((640, 1080, 900, 1340), outline=RED, width=8)
     draw.text((700, 1180), "样 例", font=_font(56), fill=RED)
     return sheet
@@ -166,7 +172,9 @@ def _blank_card(base: Colour) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     return card, draw
 
 
-def _line(draw: ImageDraw.ImageDraw, y: int, label: str, value: str, *, left: int = 80, gap: int = 120, size: int = 40) -> None:
+def _line(
+    draw: ImageDraw.ImageDraw, y: int, label: str, value: str, *, left: int = 80, gap: int = 120, size: int = 40
+) -> None:
     draw.text((left, y + (size - 36) // 2), label, font=_font(36), fill=BLUE)
     draw.text((left + gap, y), value, font=_font(size), fill=INK)
 
