@@ -3,7 +3,7 @@
 # ruff: noqa: E402
 import warnings
 
-warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")  # known, see docs/decisions; it has one door
+warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")  # known: it has this one door
 import eventlet
 
 eventlet.monkey_patch()
