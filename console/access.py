@@ -1,7 +1,8 @@
 """Who is asking, and whether they may. The one gate for views, files and socket events: what is not granted is a 404.
 
 Every view and socket handler says for whom it is with one of ``public``, ``signed_in_only``, ``investor_only``,
-``staff_only``; a view that says nothing is closed. Objects are fetched through ``case_or_404`` and ``evidence_or_404``, which know branch scope and ownership.
+``staff_only``; a view that says nothing is closed. Objects are fetched through ``case_or_404`` and ``evidence_or_404``,
+which know branch scope and ownership.
 """
 
 import secrets
@@ -204,7 +205,10 @@ def grant_blueprint(app: Flask, name: str, access: Access) -> None:
 
 
 def on_socket(access: Access) -> Callable[[F], F]:
-    """A socket handler for ``access``, checked at every event. Its return value is the acknowledgement; problems come back as {error, code}."""
+    """A socket handler for ``access``, checked at every event.
+
+    Its return value is the acknowledgement; problems come back as {error, code}.
+    """
 
     def wrap(handler: F) -> F:
         @wraps(handler)

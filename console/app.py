@@ -10,6 +10,8 @@ import socketio as python_socketio
 import structlog
 from flask import Flask, jsonify, render_template, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm.exc import StaleDataError
@@ -65,7 +67,7 @@ def open_house(settings: Settings) -> redis.Redis:
     vault.use(keeper)
     db.connect(settings.database_url)
     store.use(EvidenceStore(settings.evidence_dir, keeper))
-    client = redis.Redis.from_url(settings.redis_url)
+    client = redis.Redis.from_url(settings.redis_url, retry=Retry(NoBackoff(), 0))  # away is said at once, never waited for
     jobs.connect(client)
     review.listen()
     return client

@@ -1,5 +1,7 @@
 """Fixtures that every test may ask for."""
 
+import pytest
+
 from tests.fixtures import app, as_investor, as_staff, at, house, session, world  # noqa: F401
 from tests.servers import (  # noqa: F401
     database_url,
@@ -11,3 +13,7 @@ from tests.servers import (  # noqa: F401
     redis_url,
     sqlite_url,
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep-pictures", metavar="FOLDER", help="stories leave their screenshots there")

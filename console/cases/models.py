@@ -57,7 +57,7 @@ class Case(Base):
     entries: Mapped[list[StepDone]] = relationship(back_populates="case", order_by="StepDone.id")
     events: Mapped[list[CaseEvent]] = relationship(back_populates="case", order_by="CaseEvent.seq")
     rejections: Mapped[list[Rejection]] = relationship(back_populates="case", order_by="Rejection.id")
-    __mapper_args__: ClassVar = {"version_id_col": version}
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 SQLAlchemy types it
     __table_args__ = (
         # 若客户存在待完成业务，则无法进行其他业务操作 (both manuals, 我的业务)
         Index(
