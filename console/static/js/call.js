@@ -1,0 +1,338 @@
+// One end of a video call, for both faces. The server answers one offer; when the line breaks a new connection offers again.
+import { FOR_CALL, explain, openMedia, stopMedia } from "./media.js";
+import { pause } from "./ticking.js";
+
+export const State = Object.freeze({
+  IDLE: "idle",
+  OPENING: "opening",
+  CONNECTING: "connecting",
+  CONNECTED: "connected",
+  RECONNECTING: "reconnecting",
+  FAILED: "failed",
+  CLOSED: "closed",
+});
+
+export const WORDS = {
+  idle: "",
+  opening: "正在打开摄像头和麦克风",
+  connecting: "正在接通",
+  connected: "",
+  reconnecting: "重新连接中",
+  failed: "没有接通",
+  closed: "通话已结束",
+};
+
+const GATHERING_MS = 2000; // how long to wait for ICE candidates before the only offer is sent
+const SILENCE_MS = 3000; // how long "disconnected" may last
+const ANSWER_MS = 12000; // from offer to connected
+const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+const STATS_MS = 2000;
+
+/**
+ * new Call({localVideo, remoteVideo, signal, onstate, onstats, ontrouble, constraints, fatal})
+ *
+ * signal(sdp)      async: sends the offer, resolves to the answer's SDP (or {sdp}); called again for every new connection
+ * onstate(state, text, error)   each change, see State and WORDS; error is a MediaFault or what signal rejected with
+ * onstats(stats)   every 2 s while connected, see stats()
+ * ontrouble(text)  a device went away during the call
+ * fatal(error)     true for a rejection of signal after which trying again is useless (the call is over)
+ */
+export class Call {
+  constructor({ localVideo, remoteVideo, signal, onstate = () => {}, onstats = () => {}, ontrouble = () => {}, constraints = FOR_CALL, fatal = () => false, iceServers = [] }) {
+    Object.assign(this, { localVideo, remoteVideo, signal, onstate, onstats, ontrouble, constraints, fatal, iceServers });
+    this.state = State.IDLE;
+    this.stream = null;
+    this.peer = null;
+    this.tries = 0;
+    this.timers = new Set();
+    this.former = { received: 0, lost: 0 };
+    this.hurry = () => this.state === State.RECONNECTING && this.#again(0);
+  }
+
+  /** Open the devices and connect. Rejects with a MediaFault when they do not open, or with what a fatal signal said. */
+  async start() {
+    this.#become(State.OPENING);
+    try {
+      this.stream = await openMedia(this.constraints);
+    } catch (error) {
+      this.#become(State.FAILED, error);
+      throw error;
+    }
+    if (this.state === State.CLOSED) return stopMedia(this.stream);
+    this.#watchTracks();
+    this.#showLocal();
+    window.addEventListener("online", this.hurry);
+    this.#become(State.CONNECTING);
+    await this.#connect();
+    if (this.state === State.FAILED) throw this.error;
+  }
+
+  mute(on = true) {
+    for (const track of this.stream?.getAudioTracks() ?? []) track.enabled = !on;
+  }
+
+  camera(on = true) {
+    for (const track of this.stream?.getVideoTracks() ?? []) track.enabled = on;
+  }
+
+  get muted() {
+    return !(this.stream?.getAudioTracks().some((track) => track.enabled) ?? false);
+  }
+
+  /** Front to back camera on phones, next camera elsewhere. Rejects with a MediaFault and keeps the old one when that fails. */
+  async switchCamera() {
+    const old = this.stream.getVideoTracks()[0];
+    const settings = old.getSettings();
+    const next = await nextCamera(settings);
+    if (!next) return false;
+    old.stop(); // phones open one camera at a time
+    const base = { ...this.constraints.video };
+    delete base.facingMode;
+    try {
+      await this.#replaceVideo(old, { ...base, ...next });
+    } catch (error) {
+      await this.#replaceVideo(old, { ...base, deviceId: settings.deviceId });
+      throw explain(error, { video: true });
+    }
+    return true;
+  }
+
+  /** {rtt ms, loss %, fps, width, height, kbps, bars 0…3}: what arrives here, and how far away the server is. */
+  async stats() {
+    if (!this.peer || this.state !== State.CONNECTED) return { rtt: null, loss: null, fps: 0, width: 0, height: 0, kbps: 0, bars: 0 };
+    let received = 0;
+    let lost = 0;
+    let bytes = 0;
+    let rtt = null;
+    let picture = {};
+    for (const report of (await this.peer.getStats()).values()) {
+      if (report.type === "inbound-rtp") {
+        received += report.packetsReceived;
+        lost += report.packetsLost;
+        bytes += report.bytesReceived;
+        if (report.kind === "video") picture = report;
+      } else if (report.type === "candidate-pair" && report.nominated && report.currentRoundTripTime !== undefined) {
+        rtt = Math.round(report.currentRoundTripTime * 1000);
+      }
+    }
+    const now = performance.now();
+    const fresh = { received: received - this.former.received, lost: Math.max(0, lost - this.former.lost) };
+    const loss = fresh.received + fresh.lost > 0 ? (100 * fresh.lost) / (fresh.received + fresh.lost) : 0;
+    const kbps = this.former.at ? ((bytes - this.former.bytes) * 8) / (now - this.former.at) : 0;
+    this.former = { received, lost, bytes, at: now };
+    return {
+      rtt,
+      loss: Math.round(loss * 10) / 10,
+      kbps: Math.max(0, Math.round(kbps)),
+      fps: picture.framesPerSecond ?? 0,
+      width: picture.frameWidth ?? 0,
+      height: picture.frameHeight ?? 0,
+      bars: barsOf(rtt, loss, fresh.received),
+    };
+  }
+
+  /** Hang up: devices off, nothing is sent any more. Safe to call twice. */
+  close() {
+    if (this.state === State.CLOSED) return;
+    window.removeEventListener("online", this.hurry);
+    this.#drop();
+    stopMedia(this.stream);
+    for (const video of [this.localVideo, this.remoteVideo]) if (video) video.srcObject = null;
+    this.#unblock();
+    this.#become(State.CLOSED);
+  }
+
+  // --- one connection after the other
+
+  async #connect() {
+    this.#drop();
+    const peer = new RTCPeerConnection({ iceServers: this.iceServers, bundlePolicy: "max-bundle" });
+    this.peer = peer;
+    this.former = { received: 0, lost: 0 };
+    const current = () => this.peer === peer && this.state !== State.CLOSED;
+    this.#receive(peer);
+    for (const track of this.stream.getTracks()) peer.addTransceiver(track, { direction: "sendrecv", streams: [this.stream] });
+    preferVp8(peer);
+    peer.addEventListener("connectionstatechange", () => current() && this.#moved(peer));
+    try {
+      await peer.setLocalDescription(await peer.createOffer());
+      await Promise.race([gathered(peer), pause(GATHERING_MS)]);
+      if (!current()) return;
+      const answer = await this.signal(peer.localDescription.sdp);
+      if (!current()) return;
+      await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp ?? answer });
+      this.#after(ANSWER_MS, () => current() && peer.connectionState !== "connected" && this.#again());
+    } catch (error) {
+      if (!current()) return;
+      if (this.fatal(error)) {
+        this.#drop();
+        this.#become(State.FAILED, error);
+      } else {
+        this.#again(undefined, error);
+      }
+    }
+  }
+
+  #moved(peer) {
+    if (peer.connectionState === "connected") {
+      this.tries = 0;
+      this.#forgetTimers();
+      this.#become(State.CONNECTED);
+      this.#reportStats(peer);
+    } else if (peer.connectionState === "failed") {
+      this.#again(0);
+    } else if (peer.connectionState === "disconnected") {
+      this.#after(SILENCE_MS, () => this.peer === peer && peer.connectionState !== "connected" && this.#again(0));
+    }
+  }
+
+  #again(delay = RETRY_MS[Math.min(this.tries, RETRY_MS.length - 1)], error = null) {
+    if (this.state === State.CLOSED || this.state === State.FAILED) return;
+    this.tries += 1;
+    this.#drop();
+    this.#become(State.RECONNECTING, error);
+    this.#after(delay, () => this.#connect());
+  }
+
+  #drop() {
+    this.#forgetTimers();
+    this.peer?.close();
+    this.peer = null;
+  }
+
+  #after(ms, act) {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      act();
+    }, ms);
+    this.timers.add(timer);
+  }
+
+  #forgetTimers() {
+    for (const timer of this.timers) clearTimeout(timer);
+    this.timers.clear();
+  }
+
+  async #reportStats(peer) {
+    while (this.peer === peer && this.state === State.CONNECTED) {
+      this.onstats(await this.stats());
+      await pause(STATS_MS);
+    }
+  }
+
+  #become(state, error = null) {
+    if (this.state === State.CLOSED) return;
+    this.state = state;
+    this.error = error;
+    this.onstate(state, WORDS[state], error);
+  }
+
+  // --- pictures and sound
+
+  #receive(peer) {
+    const remote = new MediaStream();
+    peer.addEventListener("track", ({ track }) => {
+      remote.addTrack(track);
+      if (!this.remoteVideo) return;
+      if (this.remoteVideo.srcObject !== remote) this.remoteVideo.srcObject = remote;
+      this.#play();
+    });
+  }
+
+  async #play() {
+    try {
+      await this.remoteVideo.play();
+      this.#unblock();
+    } catch (error) {
+      if (error.name === "NotAllowedError") this.#askForSound();
+    }
+  }
+
+  /** The browser plays no sound before the person has touched the page: offer something to touch. */
+  #askForSound() {
+    if (this.unblocker) return;
+    const cover = document.createElement("div");
+    cover.className = "vid-state";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "btn";
+    button.textContent = "点此播放声音和画面";
+    button.addEventListener("click", () => this.#play());
+    cover.append(button);
+    this.unblocker = cover;
+    this.remoteVideo.after(cover);
+  }
+
+  #unblock() {
+    this.unblocker?.remove();
+    this.unblocker = null;
+  }
+
+  #showLocal() {
+    if (!this.localVideo) return;
+    this.localVideo.muted = true;
+    this.localVideo.playsInline = true;
+    this.localVideo.srcObject = this.stream;
+    const facing = this.stream.getVideoTracks()[0]?.getSettings().facingMode;
+    this.localVideo.classList.toggle("mirror", facing !== "environment");
+    this.localVideo.play().catch((error) => this.ontrouble(`自己的画面没有显示（${error.name}），对方仍能看到您。`));
+  }
+
+  #watchTracks() {
+    for (const track of this.stream.getTracks()) {
+      track.addEventListener("ended", () => {
+        if (this.state === State.CLOSED || !this.stream.getTracks().includes(track)) return;
+        this.ontrouble(track.kind === "video" ? "摄像头断开了，请重新接好后点翻转镜头或刷新页面。" : "麦克风断开了，请重新接好后刷新页面。");
+      });
+    }
+  }
+
+  async #replaceVideo(old, video) {
+    const fresh = (await navigator.mediaDevices.getUserMedia({ video })).getVideoTracks()[0];
+    fresh.enabled = old.enabled;
+    for (const track of this.stream.getVideoTracks()) this.stream.removeTrack(track);
+    this.stream.addTrack(fresh);
+    const sender = this.peer?.getSenders().find((each) => each.track?.kind === "video" || each.track === old);
+    await sender?.replaceTrack(fresh);
+    this.#watchTracks();
+    this.#showLocal();
+  }
+}
+
+function preferVp8(peer) {
+  const codecs = RTCRtpReceiver.getCapabilities?.("video")?.codecs;
+  if (!codecs) return;
+  const vp8 = (codec) => Number(codec.mimeType.toLowerCase() !== "video/vp8");
+  const ordered = [...codecs].sort((a, b) => vp8(a) - vp8(b));
+  for (const transceiver of peer.getTransceivers()) {
+    if (transceiver.sender.track?.kind === "video") transceiver.setCodecPreferences?.(ordered);
+  }
+}
+
+function gathered(peer) {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && resolve());
+  });
+}
+
+async function nextCamera({ facingMode, deviceId }) {
+  if (facingMode) return { facingMode: { exact: facingMode === "environment" ? "user" : "environment" } };
+  const cameras = (await navigator.mediaDevices.enumerateDevices()).filter((device) => device.kind === "videoinput");
+  if (cameras.length < 2) return null;
+  const at = cameras.findIndex((camera) => camera.deviceId === deviceId);
+  return { deviceId: { exact: cameras[(at + 1) % cameras.length].deviceId } };
+}
+
+function barsOf(rtt, loss, received) {
+  if (!received) return 0;
+  if ((rtt ?? 0) < 150 && loss < 2) return 3;
+  if ((rtt ?? 0) < 400 && loss < 8) return 2;
+  return 1;
+}
+
+/** "网络良好　延迟 38 ms　丢包 0.4%" */
+export function networkWords({ rtt, loss, bars }) {
+  const word = ["无信号", "网络较差", "网络一般", "网络良好"][bars];
+  return [word, rtt === null ? "" : `延迟 ${rtt} ms`, loss === null ? "" : `丢包 ${loss}%`].filter(Boolean).join("　");
+}

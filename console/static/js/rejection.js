@@ -1,0 +1,136 @@
+// The rejection sheet: which steps the chosen reasons reopen and what the investor will read, before anything is sent.
+// One sheet for the seat and the counter: templates/_macros/rejection.html.
+import { icon } from "./icons.js";
+
+const WORDS = { redo: ["重做", "bad"], again: ["再来一次", "wait"], keep: ["保留", "ok"], todo: ["未开始", ""], off: ["不再办理", ""] };
+
+export function wireRejection(sheet) {
+  const update = () => show(sheet);
+  sheet.addEventListener("change", update);
+  sheet.addEventListener("input", (event) => {
+    if (event.target.matches("[data-find]")) find(sheet, event.target.value);
+    else update();
+  });
+  update();
+}
+
+const chosen = (sheet) => [...sheet.querySelectorAll("input[name=reason]:checked")];
+
+/** Keys of the steps that are blamed and of all that open again with them. */
+function consequences(sheet) {
+  const blamed = new Set();
+  const reopened = new Set();
+  for (const box of chosen(sheet)) {
+    const group = box.closest("[data-step]");
+    blamed.add(group.dataset.step);
+    for (const key of group.dataset.reopens.split(" ")) reopened.add(key);
+  }
+  return { blamed, reopened, final: chosen(sheet).some((box) => "final" in box.dataset) };
+}
+
+function show(sheet) {
+  const picked = chosen(sheet);
+  const { blamed, reopened, final } = consequences(sheet);
+  const counted = { redo: 0, again: 0, keep: 0 };
+  for (const row of sheet.querySelectorAll(".rs")) row.classList.toggle("on", row.querySelector("input").checked);
+  for (const [place, step] of [...sheet.querySelectorAll(".path > li")].entries()) {
+    const fate = final ? "off" : fateOf(step, blamed, reopened);
+    if (fate in counted) counted[fate] += 1;
+    paint(step, fate, place + 1);
+  }
+  const { redo, again, keep } = counted;
+  said(sheet, "note", note(picked, final, redo, again, sheet.querySelectorAll(".path > li").length));
+  said(sheet, "sum", picked.length ? `${picked.length} 个原因，${final ? "业务终止" : `重做 ${redo} 步，保留 ${keep} 步`}。` : "请至少选择一个原因。");
+  const send = sheet.querySelector("[data-send]");
+  send.disabled = picked.length === 0;
+  send.querySelector("[data-word]").textContent = final ? "终止办理" : send.dataset.word;
+  preview(sheet, picked, final, again);
+}
+
+function fateOf(step, blamed, reopened) {
+  if (blamed.has(step.dataset.step)) return "redo";
+  if (!("done" in step.dataset)) return "todo";
+  return reopened.has(step.dataset.step) ? "again" : "keep";
+}
+
+function paint(step, fate, number) {
+  step.className = fate === "todo" || fate === "off" ? "" : fate;
+  const [word, kind] = WORDS[fate];
+  const pill = step.querySelector(".pill");
+  pill.className = `pill bare ${kind}`;
+  pill.textContent = word;
+  const mark = step.querySelector(".mk");
+  if (fate === "redo") mark.replaceChildren(icon("arrow-back-up"));
+  else if (fate === "keep") mark.replaceChildren(icon("check"));
+  else mark.textContent = number;
+}
+
+function note(picked, final, redo, again, total) {
+  if (!picked.length) return "选择原因后，这里显示哪些步骤会重开。没有被指出的步骤都保留。";
+  if (final) return "所选原因不可修改后重交：业务会终止，投资者不能再提交这一单。";
+  return `重做 ${redo} 步，共 ${total} 步${again ? `；${again} 步为它们作过证，需再来一次` : ""}。其余保留。`;
+}
+
+function said(sheet, name, text) {
+  sheet.querySelector(`[data-${name}]`).textContent = text;
+}
+
+// --- 投资者会看到
+
+function preview(sheet, picked, final, again) {
+  const place = sheet.querySelector("[data-preview]");
+  const head = final
+    ? message("red", "业务已终止", "很抱歉，您的申请未能通过。原因如下，如有疑问请联系营业部。")
+    : message("red", `${sheet.dataset.desk}未通过`, `有 ${steps(picked).size} 处需要您修改，改好后再提交即可，不用从头办理。`);
+  const parts = picked.length ? [head] : [message("soft", "尚未选择原因", "")];
+  let number = 0;
+  for (const [title, boxes] of steps(picked)) {
+    number += 1;
+    const body = boxes.map((box) => [box.dataset.text, final ? "" : box.dataset.tip].filter(Boolean).join(" ")).join(" ");
+    const part = message("", `${number} ${title}`, body);
+    if (!final) part.append(made("span", "go", "去修改"));
+    parts.push(part);
+  }
+  const remark = sheet.querySelector("[name=remark]").value.trim();
+  if (remark && picked.length) parts.push(message("", "补充说明", remark));
+  if (again && !final) parts.push(message("soft", "之后", "改好后，相关的后续步骤会请您再确认一次。"));
+  place.replaceChildren(...parts);
+}
+
+function steps(picked) {
+  const by = new Map();
+  for (const box of picked) {
+    const title = box.closest("[data-step]").dataset.title;
+    by.set(title, [...(by.get(title) ?? []), box]);
+  }
+  return by;
+}
+
+function message(cls, title, text) {
+  const box = made("div", `msg ${cls}`.trim());
+  box.append(made("h3", "", title));
+  if (text) box.append(made("p", "", text));
+  return box;
+}
+
+function made(tag, cls, text = "") {
+  const el = document.createElement(tag);
+  if (cls) el.className = cls;
+  el.textContent = text;
+  return el;
+}
+
+// --- finding a reason
+
+function find(sheet, text) {
+  const wanted = text.trim().toLowerCase();
+  for (const group of sheet.querySelectorAll("[data-step]:is(fieldset)")) {
+    let some = false;
+    for (const row of group.querySelectorAll(".rs")) {
+      const fits = row.textContent.toLowerCase().includes(wanted) || row.querySelector("input").checked;
+      row.hidden = !fits;
+      some ||= fits;
+    }
+    group.hidden = !some;
+  }
+}
