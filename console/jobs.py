@@ -1,5 +1,6 @@
 """Every background job by name. The functions live in worker/; ids go in, nothing else."""
 
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -7,9 +8,12 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Retry
+from rq.job import Job as Asked
 
 log = structlog.get_logger()
 QUEUE = "default"
+FAILED_RESTS = timedelta(minutes=5)  # before a job that failed for good may be asked for again
+MOST_FAILED = 200  # looked at, the latest first
 
 
 class Job(StrEnum):
@@ -36,3 +40,19 @@ def enqueue(job: Job, **ids: Any) -> bool:
         log.warning("job_not_enqueued", job=str(job), error=type(error).__name__)
         return False
     return True
+
+
+def pending(job: Job) -> list[dict[str, Any]]:
+    """The ids of every ``job`` that waits, is under way, will be retried or failed just now. Raises RedisError."""
+    queue = _queue[0]
+    failed = queue.failed_job_registry.get_job_ids(0, MOST_FAILED, desc=True, cleanup=False)
+    asked = queue.get_job_ids() + failed
+    for registry in (queue.started_job_registry, queue.scheduled_job_registry):
+        asked += registry.get_job_ids(cleanup=False)
+    found = [each for each in Asked.fetch_many(asked, connection=queue.connection) if each is not None]
+    return [each.kwargs for each in found if each.func_name == str(job) and not _rested(each)]
+
+
+def _rested(asked: Asked) -> bool:
+    ended = asked.ended_at
+    return asked.is_failed and ended is not None and ended.astimezone(UTC) < datetime.now(UTC) - FAILED_RESTS

@@ -1,0 +1,1 @@
+"""What runs beside the web: background jobs, the media node, the robots."""

@@ -31,7 +31,7 @@ class Quad:
     """``corners``: (x, y) in pixels of the picture, clockwise from the top left; they may lie outside of it.
 
     ``contrast``: how much the faintest side stands out from the table, 0 to 255. ``straight``: the share of places
-    looked at where a side was found on its line, for the worst side. Sides that are the picture's frame count in neither.
+    looked at where a side was found on its line, for the worst side. The picture's own frame counts in neither.
     """
 
     corners: Array

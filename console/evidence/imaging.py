@@ -18,6 +18,7 @@ from .corners import Array, Quad, find_corners, homography
 
 pillow_heif.register_heif_opener(thumbnails=False)
 FORMATS = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "HEIF": "image/heic"}
+RESIZABLE = ("RGB", "RGBA", "L", "CMYK", "YCbCr")
 MOST_PIXELS = 40_000_000  # beyond, a file is refused before any of it is decoded
 LEAST_SIDE = 640  # longest side of a photo in which anything can be read
 WORKING_SIDE = 3200
@@ -41,7 +42,7 @@ TURNS = {3: 180, 6: 90, 8: 270, 2: 0, 4: 180, 5: 90, 7: 270}  # degrees clockwis
 
 
 class Unusable(Exception):
-    """``problem``: ``unreadable`` (no photo, or a broken one), ``too_large``, ``too_small`` (or far away), ``blurred``."""
+    """``problem``: ``unreadable`` (not a whole photo), ``too_large``, ``too_small`` (or far away), ``blurred``."""
 
     def __init__(self, problem: str):
         super().__init__(problem)
@@ -71,8 +72,8 @@ class Prepared:
     """What people look at instead of the upload.
 
     ``upright``: the whole photo; ``cropped``: the document. ``rotated``: quarter turns in degrees clockwise, of the
-    camera's tag and of the document on the photo together; ``tilt``: the rest, evened out by the crop. ``crop_box``: the
-    document's corners in widths and heights of the upright photo, clockwise from the document's top left; None when
+    camera's tag and of the document on the photo together; ``tilt``: the rest, evened out by the crop. ``crop_box``:
+    the document's corners in widths and heights of the upright photo, clockwise from the document's top left; None when
     uncut. ``sharpness``: 0 to 1. ``warnings``: ``over_crop`` (a corner is missing), ``low_contrast`` (the edge can
     hardly be told from the table).
     """
@@ -147,17 +148,17 @@ def _decode(image: bytes) -> tuple[Image.Image, int, float]:
         turned = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1), 0)
         picture.draft("RGB", (WORKING_SIDE, WORKING_SIDE))  # a JPEG decodes at half size for a fraction of the memory
         picture.load()
-        small = _within(_on_white(picture), WORKING_SIDE)
+        plain = picture if picture.mode in RESIZABLE else picture.convert("RGBA")
+        small = _on_white(_within(plain, WORKING_SIDE))
         small.info = dict(picture.info)
         upright = ImageOps.exif_transpose(small) if picture.format != "HEIF" else small
     return upright, turned, original / max(upright.size)
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
+    if picture.mode != "RGBA":
         return picture.convert("RGB")
-    clear = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
 
 
 # --- cutting out

@@ -39,9 +39,10 @@ KIND_TITLES = {
 
 
 class Variant(StrEnum):
-    """A photo is kept as uploaded; the others are made from it by a job."""
+    """A photo is kept as uploaded; the others are made from it by a job. ``upright`` is the whole photo, as a clean JPEG."""
 
     ORIGINAL = "original"
+    UPRIGHT = "upright"
     CROPPED = "cropped"
     THUMB = "thumb"
 
@@ -85,5 +86,5 @@ class Evidence(Base):
 
     @property
     def shown(self) -> Evidence:
-        """What people look at: the crop when there is one, else the original."""
-        return self.variant_of(Variant.CROPPED) or self
+        """What people look at: the crop when there is one, else the whole photo, else the file itself."""
+        return self.variant_of(Variant.CROPPED) or self.variant_of(Variant.UPRIGHT) or self

@@ -113,3 +113,7 @@ def current() -> EvidenceStore:
     if not _current:
         raise RuntimeError("no evidence store is open")
     return _current[0]
+
+
+def is_open() -> bool:
+    return bool(_current)

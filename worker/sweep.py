@@ -1,0 +1,112 @@
+"""RQ job, every half minute: ask again for what was promised and not done, throw away what nobody needs any more.
+
+Redis may forget a job (it is not the truth); the database and the spool do not, and this is where they are looked at.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+from sqlalchemy import delete, select
+
+from console.db import reading, transaction
+from console.evidence.models import Evidence, State, Variant
+from console.jobs import Job, enqueue, pending
+from console.people.models import Captcha, OutgoingSms, SmsCode
+from worker import house
+from worker.media import webm
+from worker.media.repair import duration_ms, is_sealed
+from worker.media.spool import NOTE_SUFFIX, sha256
+
+PHOTO_PATIENCE = timedelta(seconds=20)
+RECORDING_PATIENCE = timedelta(seconds=60)
+KEPT_PROOF = timedelta(days=1)  # captchas and SMS codes, long expired
+TAKE = re.compile(r"(?P<side>[a-z]+)-(?P<segment>\d+)\.webm")
+DATE_UTC = b"\x44\x61\x88"  # the element's id and length, RFC 9559 section 5.1.2
+log = structlog.get_logger()
+
+
+def sweep() -> None:
+    """Safe to run at any time and twice at once: everything it asks for is itself safe to run twice."""
+    house.opened()
+    now = datetime.now(UTC)
+    parts: tuple[Callable[[datetime], int], ...] = (photos, recordings, proofs)
+    done = {part.__name__: _swept(part, now) for part in parts}
+    if any(done.values()):
+        log.info("swept", **done)
+
+
+def _swept(part: Callable[[datetime], int], now: datetime) -> int:
+    """One part that cannot do its work does not keep the others from theirs."""
+    try:
+        return part(now)
+    except (OSError, RedisError) as error:
+        log.warning("not_swept", part=part.__name__, error=type(error).__name__)
+        return 0
+
+
+def photos(now: datetime) -> int:
+    """Photos whose job got lost: how many were asked for again."""
+    with reading() as session:
+        stuck = session.scalars(
+            select(Evidence.id).where(
+                Evidence.state == State.PROCESSING,
+                Evidence.variant == Variant.ORIGINAL,
+                Evidence.superseded_at.is_(None),
+                Evidence.kept_at < now - PHOTO_PATIENCE,
+            )
+        ).all()
+    asked = {ids.get("evidence_id") for ids in pending(Job.PROCESS_PHOTO)} if stuck else set()
+    return sum(enqueue(Job.PROCESS_PHOTO, evidence_id=each) for each in stuck if each not in asked)
+
+
+def recordings(now: datetime) -> int:
+    """Finished recordings that lie in the spool with nobody about to fetch them: how many were asked for again."""
+    left = list(left_behind(house.settings().media_spool, now - RECORDING_PATIENCE))
+    asked = {ids.get("path") for ids in pending(Job.KEEP_RECORDING)} if left else set()
+    return sum(enqueue(Job.KEEP_RECORDING, **take_of(path)) for path in left if str(path) not in asked)
+
+
+def left_behind(spool: Path, before: datetime) -> Iterable[Path]:
+    """Whole recordings that were announced (their note is gone) and not touched since ``before``."""
+    for path in sorted(spool.glob("*/*.webm")):
+        if path.with_name(path.name + NOTE_SUFFIX).exists() or not TAKE.fullmatch(path.name):
+            continue
+        with path.open("rb") as file:
+            if is_sealed(file.fileno()) and path.stat().st_mtime < before.timestamp():
+                yield path
+
+
+def take_of(path: Path) -> dict[str, Any]:
+    """What the node said when it announced this recording, read from the file and its name."""
+    named = TAKE.fullmatch(path.name)
+    assert named is not None
+    with path.open("rb") as file:
+        head = file.read(webm.HEADER_LENGTH)
+        length = duration_ms(file.fileno())
+    at = head.index(DATE_UTC) + len(DATE_UTC)
+    (nanoseconds,) = struct.unpack_from(">q", head, at)
+    return {
+        "session_no": path.parent.name,
+        "side": named["side"],
+        "segment": int(named["segment"]),
+        "path": str(path),
+        "started_at": (webm.DATE_ORIGIN + timedelta(microseconds=nanoseconds / 1000)).isoformat(),
+        "duration_ms": length,
+        "sha256": sha256(path),
+    }
+
+
+def proofs(now: datetime) -> int:
+    """Captchas, SMS codes and the development outbox of the day before: how many were deleted."""
+    gone = 0
+    with transaction() as session:
+        for made_at in (Captcha.made_at, SmsCode.sent_at, OutgoingSms.at):
+            statement = delete(made_at.class_).where(made_at < now - KEPT_PROOF)
+            gone += session.execute(statement.execution_options(synchronize_session=False)).rowcount
+    return gone
