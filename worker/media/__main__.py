@@ -24,6 +24,8 @@ from worker.media.commands import CommandReader
 from worker.media.node import Node
 from worker.media.spool import Spool
 
+GC_THRESHOLD = 50_000  # packets are many short-lived objects without cycles
+
 log = logging.getLogger("worker.media")
 
 
@@ -64,6 +66,7 @@ async def run(settings: argparse.Namespace) -> None:
     await node.beat()
     loops = [asyncio.create_task(loop) for loop in (reader.run(), node.heartbeat(), node.sweep())]
     gc.freeze()  # modules and settings live as long as the process: do not look through them again and again
+    gc.set_threshold(GC_THRESHOLD)
     log.info("node up", extra={"node": settings.node, "pid": os.getpid(), "capacity": settings.capacity})
     await _until_told_to_stop(node, loops, settings.drain_limit)
     for loop in loops:

@@ -90,13 +90,18 @@ class CommandReader:
         while True:
             try:
                 start = await self._read(start)
-            except ResponseError as error:
-                if not str(error).startswith("NOGROUP"):
-                    raise
-                await self._create_group()
             except RedisError as error:
-                log.warning("redis is away", extra={"reason": type(error).__name__})
-                await asyncio.sleep(RETRY_AFTER)
+                await self._recover(error)
+
+    async def _recover(self, error: RedisError) -> None:
+        try:
+            if isinstance(error, ResponseError) and str(error).startswith("NOGROUP"):
+                await self._create_group()
+                return
+        except RedisError as second:
+            error = second
+        log.warning("commands cannot be read", extra={"reason": type(error).__name__})
+        await asyncio.sleep(RETRY_AFTER)
 
     async def _create_group(self) -> None:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -110,6 +111,7 @@ class Room:
         self._empty_since = time.monotonic()
         self._over = False
         self._snapshots: set[asyncio.Task[None]] = set()
+        self._handing_over: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._run(), name=f"room {call}")
 
     # -- from outside
@@ -240,11 +242,13 @@ class Room:
         self._empty_since = time.monotonic()
         note = await leg.close()
         if note is not None:
-            await self._around.announce(note)
+            self._beside(self._around.announce(note), self._handing_over)
 
     async def _end(self) -> None:
         for side in SIDES:
             await self._drop(side)
+        if self._handing_over:
+            await asyncio.wait(self._handing_over)
         self._over = True
         self._around.room_ended(self)
 
@@ -274,15 +278,19 @@ class Room:
     def _side_of(self, leg: Leg) -> str | None:
         return next((side for side, present in self._legs.items() if present is leg), None)
 
-    # -- snapshots run beside the inbox: waiting for a key frame must not hold the call up
+    # -- beside the inbox: waiting for a key frame or hashing a long recording must not hold the call up
+
+    @staticmethod
+    def _beside(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     def _start_snapshot(self, message: TakeSnapshot) -> None:
         leg = self._legs.get(message.side)
         if leg is None:
             raise Refused("no_leg")
-        task = asyncio.create_task(self._snapshot(leg, message))
-        self._snapshots.add(task)
-        task.add_done_callback(self._snapshots.discard)
+        self._beside(self._snapshot(leg, message), self._snapshots)
 
     async def _snapshot(self, leg: Leg, message: TakeSnapshot) -> None:
         try:

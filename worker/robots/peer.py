@@ -139,12 +139,6 @@ class SyntheticPeer:
         loudest = max(self._sounds, key=lambda sound: max(sound, default=0), default=None)
         return tone_share(loudest, tone_hz) if loudest else 0.0
 
-    async def vanish(self) -> None:
-        """Be gone without a word, as when the network breaks: nothing is sent or received any more."""
-        for transceiver in self.connection.getTransceivers():
-            for protocol in transceiver.sender.transport.transport._connection._protocols:
-                protocol.transport.abort()
-
     async def close(self) -> None:
         """Say good-bye and let go of everything."""
         for track in self._tracks:

@@ -4,6 +4,8 @@ import asyncio
 import json
 import signal
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -102,15 +104,29 @@ def test_hanging_up_twice_or_without_a_call_does_no_harm(desk: Desk, node: Runni
     assert desk.nodes.hang_up("S-never", node=node.name)
 
 
-def test_a_broken_network_is_noticed_and_a_good_bye_at_once(desk: Desk, node: RunningNode) -> None:
+@contextmanager
+def cut_off_from_the_network(peer: SyntheticPeer) -> Iterator[None]:
+    ice = peer.connection.getTransceivers()[0].sender.transport.transport
+    send = ice._send
+
+    async def into_the_void(data: bytes) -> None:
+        await asyncio.sleep(0)
+
+    ice._send = into_the_void
+    yield
+    ice._send = send
+
+
+def test_a_broken_network_is_noticed_and_so_is_its_return_and_a_good_bye_at_once(desk: Desk, node: RunningNode) -> None:
     async def break_off() -> None:
         async with small_peer(desk, node, "S-gone", "investor") as investor:
             async with small_peer(desk, node, "S-gone", "witness"):
                 await asyncio.sleep(0.5)
             await asyncio.to_thread(wait_until, lambda: ("witness", "lost") in desk.events("S-gone"), 1)
             await asyncio.to_thread(wait_until, lambda: "witness/1" in desk.recordings("S-gone"), 1)
-            await investor.vanish()
-            await asyncio.to_thread(wait_until, lambda: ("investor", "lost") in desk.events("S-gone"), 6)
+            with cut_off_from_the_network(investor):
+                await asyncio.to_thread(wait_until, lambda: ("investor", "lost") in desk.events("S-gone"), 6)
+            await asyncio.to_thread(wait_until, lambda: desk.events("S-gone")[-1] == ("investor", "connected"), 3)
 
     asyncio.run(break_off())
     desk.nodes.hang_up("S-gone", node=node.name)
