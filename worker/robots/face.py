@@ -5,6 +5,7 @@ import math
 import time
 from array import array
 from fractions import Fraction
+from functools import lru_cache
 
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
@@ -16,6 +17,7 @@ FRAME_SAMPLES = 960  # 20 ms
 VIDEO_TIME_BASE = Fraction(1, 90000)
 SYLLABLES_PER_SECOND = 4
 SPEAKING, PAUSING = 1.6, 0.4  # seconds
+CYCLE_SAMPLES = round((SPEAKING + PAUSING) * SAMPLE_RATE)  # whole frames, and whole periods of every tone
 LOUDNESS = 9000  # of 32767
 FACE, HAIR, DARK = (236, 200, 170), (60, 45, 40), (30, 30, 30)
 
@@ -90,9 +92,9 @@ class VoiceTrack(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, tone_hz: float) -> None:
+    def __init__(self, tone_hz: int) -> None:
         super().__init__()
-        self._tone_hz = tone_hz
+        self._speech = speech(tone_hz)
         self._started = 0.0
         self._samples = 0
 
@@ -103,18 +105,29 @@ class VoiceTrack(MediaStreamTrack):
         self._started = self._started or time.monotonic()
         await asyncio.sleep(self._started + self._samples / SAMPLE_RATE - time.monotonic())
         frame = AudioFrame(format="s16", layout="mono", samples=FRAME_SAMPLES)
-        frame.planes[0].update(self._sound().tobytes())
+        frame.planes[0].update(self._sound())
         frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, self._samples, Fraction(1, SAMPLE_RATE)
         self._samples += FRAME_SAMPLES
         return frame
 
-    def _sound(self) -> "array[int]":
-        moment = self._samples / SAMPLE_RATE
-        if moment % (SPEAKING + PAUSING) >= SPEAKING:
-            return array("h", bytes(2 * FRAME_SAMPLES))
-        loudness = LOUDNESS * (0.55 + 0.45 * math.sin(2 * math.pi * SYLLABLES_PER_SECOND * moment))
-        turn = 2 * math.pi * self._tone_hz / SAMPLE_RATE
-        return array("h", (round(loudness * math.sin(turn * (self._samples + n))) for n in range(FRAME_SAMPLES)))
+    def _sound(self) -> bytes:
+        start = 2 * (self._samples % CYCLE_SAMPLES)
+        return self._speech[start : start + 2 * FRAME_SAMPLES]
+
+
+@lru_cache
+def speech(tone_hz: int) -> bytes:
+    """Two seconds of 16-bit sound that can be repeated without a seam."""
+    turn = 2 * math.pi * tone_hz / SAMPLE_RATE
+    swell = 2 * math.pi * SYLLABLES_PER_SECOND / SAMPLE_RATE
+    spoken = array(
+        "h",
+        (
+            round(LOUDNESS * (0.55 + 0.45 * math.sin(swell * n)) * math.sin(turn * n))
+            for n in range(round(SPEAKING * SAMPLE_RATE))
+        ),
+    )
+    return spoken.tobytes().ljust(2 * CYCLE_SAMPLES, b"\0")
 
 
 def tone_share(samples: "array[int]", tone_hz: float) -> float:

@@ -49,7 +49,7 @@ class SyntheticPeer:
         *,
         label: str = "",
         colour: Colour = (60, 110, 200),
-        tone_hz: float = 440.0,
+        tone_hz: int = 440,
         width: int = 640,
         height: int = 480,
         fps: int = 12,

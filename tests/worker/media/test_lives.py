@@ -12,10 +12,18 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from console.adapters.media import MediaRefused
+from tests.servers import short_folder
 from tests.worker.media.nodes import Desk, RunningNode, decoded, running_node, wait_until
 from worker.robots.peer import SyntheticPeer
 
 RED, BLUE, GREEN = (200, 60, 60), (60, 60, 200), (60, 180, 60)
+
+
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    """A spool that no other node looks after."""
+    with short_folder() as folder:
+        yield folder
 
 
 def small_peer(desk: Desk, node: RunningNode, call: str, side: str, **how: object) -> SyntheticPeer:
@@ -134,9 +142,9 @@ def test_a_broken_network_is_noticed_and_so_is_its_return_and_a_good_bye_at_once
 
 
 def test_a_killed_node_loses_little_and_its_successor_announces_the_rest(
-    desk: Desk, media_redis: str, media_folder: Path
+    desk: Desk, media_redis: str, own_folder: Path
 ) -> None:
-    with running_node(media_redis, media_folder, "node-2") as doomed:
+    with running_node(media_redis, own_folder, "node-2") as doomed:
 
         async def until_the_end() -> float:
             async with small_peer(desk, doomed, "S-killed", "investor"):
@@ -147,9 +155,9 @@ def test_a_killed_node_loses_little_and_its_successor_announces_the_rest(
 
         lasted = asyncio.run(until_the_end())
     assert "investor/1" not in desk.recordings("S-killed")
-    with running_node(media_redis, media_folder, "node-2") as successor:
+    with running_node(media_redis, own_folder, "node-2") as successor:
         recording = wait_until(lambda: desk.recordings("S-killed").get("investor/1"))
-        assert successor.logged("recording announced")
+        assert wait_until(lambda: successor.logged("recording announced"))
     times = decoded(recording["path"])
     assert lasted - recording["duration_ms"] / 1000 < 1.5
     assert lasted - max(times["video"]) < 1.5
