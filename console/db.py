@@ -131,9 +131,6 @@ def transaction() -> Iterator[Session]:
 
 @contextmanager
 def reading() -> Iterator[Session]:
-    """One consistent look at the database; nothing of it is ever written."""
+    """One consistent look at the database; nothing of it is ever written. What was loaded stays readable afterwards."""
     with _sessions(bind=_engines["read"], autoflush=False) as session:
-        try:
-            yield session
-        finally:
-            session.rollback()
+        yield session

@@ -1,3 +1,169 @@
-from flask import Blueprint
+"""复核任务 and the page of one review."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
+from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response
+from wtforms import StringField
+from wtforms.validators import Length
+
+from console.access import case_or_404, my_staff, staff_only, stamp
+from console.cases.transitions import UnknownReason
+from console.db import reading, transaction
+from console.people.models import Role
+from console.problem import Problem
+from console.screens import steps_shown
+
+from . import case_page, inbox, service
+from .deadline import sla
 
 bp = Blueprint("review", __name__)
+reviewers = staff_only(Role.REVIEWER, Role.SUPERVISOR)
+
+
+class RejectionForm(FlaskForm):
+    """``reason`` comes several times. ``remark`` is for the investor, ``internal_note`` never is."""
+
+    remark = StringField("写给投资者的说明", [Length(max=200, message="说明最多 200 个字。")])
+    internal_note = StringField("内部备注", [Length(max=400, message="内部备注最多 400 个字。")])
+
+
+@bp.get("/review")
+@reviewers
+def tasks() -> str:
+    now, staff, filters = datetime.now(UTC), my_staff(), inbox.Filters.read(request.args)
+    with reading() as session:
+        page = inbox.inbox(session, staff, filters, now)
+        return render_template(
+            "review/tasks.html",
+            page=page,
+            filters=filters,
+            counts=inbox.counts(session, staff, now),
+            views=inbox.VIEW_TITLES,
+            states=inbox.STATES,
+            branches=inbox.branches_of(session, staff),
+            witnesses=inbox.witnesses_of(session, [task.case_id for task in page.tasks]),
+            holders={task.id: service.holder(task, now) for task in page.tasks},
+            sla=sla,
+            lease_minutes=int(service.LEASE.total_seconds() // 60),
+        )
+
+
+@bp.post("/review/next")
+@reviewers
+def take_next() -> Response:
+    """领取下一条: the one due first that is free."""
+    return redirect(_claimed_next(), 303)
+
+
+@bp.get("/review/<case_no>")
+@reviewers
+def case(case_no: str) -> str:
+    now, staff = datetime.now(UTC), my_staff()
+    with reading() as session:
+        found = case_or_404(session, case_no)
+        task = service.live_task(session, found)
+        holder = service.holder(task, now) if task else None
+        before, after = inbox.neighbours(session, staff, task) if task else (None, None)
+        return render_template(
+            "review/case.html",
+            case=found,
+            task=task,
+            holder=holder,
+            sla=sla,
+            mine=holder is not None and holder.id == staff.id,
+            witnessed=service.witnessed(session, found, staff),
+            before=before,
+            after=after,
+            counts=inbox.counts(session, staff, now),
+            pictures=case_page.pictures(session, found),
+            calls=case_page.calls(session, found, {}),
+            steps=steps_shown(session, found),
+            signatures=[],
+            certificates=case_page.certificates(session, found),
+            trail=case_page.trail(session, found),
+            blames=case_page.blames(session, found),
+        )
+
+
+@bp.post("/review/<case_no>/claim")
+@reviewers
+def claim(case_no: str) -> Response:
+    return _act(case_no, service.claim, lambda: url_for("review.case", case_no=case_no))
+
+
+@bp.post("/review/<case_no>/renew")
+@reviewers
+def renew(case_no: str) -> Response:
+    """{until}: the page asks while somebody works on it."""
+    with transaction() as session:
+        task = service.renew(session, case_or_404(session, case_no), my_staff(), stamp())
+        return jsonify(until=task.lease_until.isoformat() if task.lease_until else None)
+
+
+@bp.post("/review/<case_no>/release")
+@reviewers
+def release(case_no: str) -> Response:
+    return _act(case_no, service.release, _onwards, "已退回任务，其他人可以领取。")
+
+
+@bp.post("/review/<case_no>/approve")
+@reviewers
+def approve(case_no: str) -> Response:
+    return _act(case_no, service.approve, _onwards, f"受理单 {case_no} 已复核通过。")
+
+
+@bp.post("/review/<case_no>/reject")
+@reviewers
+def reject(case_no: str) -> Response:
+    form = RejectionForm()
+    if not form.validate():
+        raise UnknownReason(text=" ".join(str(each) for errors in form.errors.values() for each in errors))
+
+    send_back = partial(
+        service.reject,
+        codes=request.form.getlist("reason"),
+        remark=(form.remark.data or "").strip(),
+        internal_note=(form.internal_note.data or "").strip(),
+    )
+    return _act(case_no, send_back, _onwards, f"受理单 {case_no} 已驳回，投资者会看到原因。")
+
+
+def _act(case_no: str, do: Callable[..., object], then: Callable[[], str], told: str = "") -> Response:
+    """One service call. What could not be done is said on the page the person is at; nothing else of it changed."""
+    try:
+        with transaction() as session:
+            do(session, case_or_404(session, case_no), my_staff(), stamp())
+    except Problem as problem:
+        if request.accept_mimetypes.best == "application/json":
+            raise
+        flash(problem.text, "bad")
+        return redirect(url_for("review.case", case_no=case_no), 303)
+    if told:
+        flash(told, "ok")
+    return redirect(then(), 303)
+
+
+def _onwards() -> str:
+    """Back to the list, or with 完成并取下一条 to the next free task, claimed."""
+    return _claimed_next() if request.form.get("go_on") else url_for("review.tasks")
+
+
+def _claimed_next() -> str:
+    """Claim the task that is due first. Two who ask at once get two tasks: who loses one is offered the next."""
+    staff = my_staff()
+    while True:
+        with transaction() as session:
+            task = inbox.next_free(session, staff, datetime.now(UTC))
+            if task is None:
+                break
+            try:
+                service.claim(session, task.case, staff, stamp())
+            except (service.AlreadyClaimed, service.NoTask):
+                continue
+            return url_for("review.case", case_no=task.case.case_no)
+    flash("没有待领取的复核任务了。", "ok")
+    return url_for("review.tasks")

@@ -1,0 +1,265 @@
+"""What the page of one review shows, read and put in order; nothing here changes anything."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from console.businesses.steps import Desk
+from console.cases.models import Case, CaseEvent, Reason
+from console.cases.service import reasons_for
+from console.cases.trail import Happening
+from console.cases.transitions import Action
+from console.certificates.models import Certificate
+from console.evidence import service as evidence
+from console.evidence.models import KIND_TITLES, Evidence, Kind, State, Variant
+from console.people.models import Staff
+from console.video_seat.models import CheckMark, CheckResult, Recording, VideoSession
+
+SIDES = ("investor", "witness")
+WARNING_TITLES = {"over_crop": "切边过度，有缺角", "low_contrast": "边缘对比低，请核对切边"}
+
+
+# --- pictures
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One thing to look at. ``cut``: it has a crop beside the original; ``fresh``: kept after the last rejection."""
+
+    id: str
+    title: str
+    cut: bool
+    thumb: bool
+    fresh: bool
+    size: str
+    kept_at: datetime
+    warnings: list[str]
+
+
+def pictures(session: Session, case: Case) -> list[Picture]:
+    found = [piece for piece in evidence.live(session, case) if piece.kind is not Kind.RECORDING]
+    order = {kind: place for place, kind in enumerate(Kind)}
+    found = sorted((p for p in found if p.state is State.READY), key=lambda piece: (order[piece.kind], piece.id))
+    several = {kind for kind in Kind if sum(piece.kind is kind for piece in found) > 1}
+    since = case.rejections[-1].at if case.rejections else None
+    numbers: dict[Kind, int] = {}
+    shown = []
+    for piece in found:
+        numbers[piece.kind] = numbers.get(piece.kind, 0) + 1
+        title = KIND_TITLES[piece.kind] + (f" {numbers[piece.kind]}" if piece.kind in several else "")
+        shown.append(_picture(piece, title, since))
+    return shown
+
+
+def _picture(piece: Evidence, title: str, since: datetime | None) -> Picture:
+    return Picture(
+        id=piece.public_id,
+        title=title,
+        cut=piece.variant_of(Variant.CROPPED) is not None,
+        thumb=piece.variant_of(Variant.THUMB) is not None,
+        fresh=since is not None and piece.kept_at > since,
+        size=f"{piece.width} × {piece.height}" if piece.width and piece.height else "",
+        kept_at=piece.kept_at,
+        warnings=[WARNING_TITLES.get(code, code) for code in piece.warnings],
+    )
+
+
+# --- the recorded calls
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of one side's recording; ``start`` and ``length`` in ms on the call's clock (0: the first recorded frame)."""
+
+    id: str
+    start: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """An item of 见证清单 where it was marked; ``at`` in ms on the call's clock."""
+
+    at: int
+    title: str
+    ok: bool
+
+
+@dataclass(frozen=True)
+class Gap:
+    start: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One video session as it can be played: both sides on one clock."""
+
+    session_no: str
+    witness: str
+    started_at: datetime
+    length: int
+    sides: dict[str, list[Segment]]
+    moments: list[Moment]
+    gaps: list[Gap]
+
+    @property
+    def for_player(self) -> dict[str, Any]:
+        return {
+            "length": self.length,
+            "sides": {
+                side: [{"id": s.id, "start": s.start, "length": s.length} for s in segments]
+                for side, segments in self.sides.items()
+            },
+            "moments": [moment.at for moment in self.moments],
+        }
+
+
+def calls(session: Session, case: Case, titles: dict[str, str]) -> list[Call]:
+    """Recorded calls of the case, the latest first. ``titles``: what the items of the checklist are called."""
+    found = session.scalars(
+        select(VideoSession)
+        .where(VideoSession.case_id == case.id)
+        .options(
+            selectinload(VideoSession.recordings).selectinload(Recording.evidence),
+            selectinload(VideoSession.marks),
+            selectinload(VideoSession.witness),
+        )
+        .order_by(VideoSession.id.desc())
+    )
+    return [_call(each, titles) for each in found if each.recordings]
+
+
+def _call(call: VideoSession, titles: dict[str, str]) -> Call:
+    zero = min(recording.started_at for recording in call.recordings)
+    sides = {side: [_segment(r, zero) for r in call.recordings if r.side == side] for side in SIDES}
+    length = max(s.start + s.length for segments in sides.values() for s in segments)
+    return Call(
+        session_no=call.session_no,
+        witness=call.witness.name,
+        started_at=zero,
+        length=length,
+        sides=sides,
+        moments=[_moment(mark, zero, length, titles) for mark in _last_marks(call.marks)],
+        gaps=gaps(sides["investor"], length),
+    )
+
+
+def _segment(recording: Recording, zero: datetime) -> Segment:
+    return Segment(recording.evidence.public_id, _ms(recording.started_at - zero), recording.duration_ms)
+
+
+def _last_marks(marks: Iterable[CheckMark]) -> list[CheckMark]:
+    """The latest mark of an item counts (V6); in the order of time."""
+    last = {mark.item: mark for mark in marks}
+    return sorted(last.values(), key=lambda mark: mark.at)
+
+
+def _moment(mark: CheckMark, zero: datetime, length: int, titles: dict[str, str]) -> Moment:
+    at = min(max(0, _ms(mark.at - zero)), length)
+    return Moment(at, titles.get(mark.item, mark.item), mark.result is CheckResult.OK)
+
+
+def gaps(segments: list[Segment], length: int, least: int = 1000) -> list[Gap]:
+    """Where the investor's side has no picture for ``least`` ms or longer."""
+    found, reached = [], 0
+    for segment in sorted(segments, key=lambda s: s.start):
+        if segment.start - reached >= least:
+            found.append(Gap(reached, segment.start - reached))
+        reached = max(reached, segment.start + segment.length)
+    if length - reached >= least:
+        found.append(Gap(reached, length - reached))
+    return found
+
+
+def _ms(span: timedelta) -> int:
+    return round(span.total_seconds() * 1000)
+
+
+# --- certificates
+
+
+def certificates(session: Session, case: Case) -> list[Certificate]:
+    """Those installed for this case, else the one in use; the newest first."""
+    found = list(
+        session.scalars(
+            select(Certificate).where(Certificate.investor_id == case.investor_id).order_by(Certificate.id.desc())
+        )
+    )
+    own = [each for each in found if each.case_id == case.id]
+    return own or [each for each in found if each.revoked_at is None][:1]
+
+
+# --- the trail
+
+
+@dataclass(frozen=True)
+class TrailLine:
+    """``mark``: ok, bad or '' ; ``more``: who, and what a rejection said."""
+
+    at: datetime
+    action: str
+    step: str
+    who: str
+    mark: str
+    more: str
+
+
+OK = {Action.PASS_VIDEO, Action.APPROVE, Happening.DOCUMENT_SIGNED}
+BAD = {Action.REJECT, Action.REFUSE, Action.ABANDON}
+
+
+def trail(session: Session, case: Case) -> list[TrailLine]:
+    """Every line of 留痕, the newest first."""
+    names = people(session, case.events)
+    reasons = {reason.code: reason.title for rejection in case.rejections for reason in rejection.reasons}
+    return [_line(event, names, reasons) for event in reversed(case.events)]
+
+
+def _line(event: CaseEvent, names: dict[str, str], reasons: dict[str, str]) -> TrailLine:
+    given = [reasons.get(code, code) for code in event.detail.get("reasons", [])]
+    more = "、".join(given) or str(event.detail.get("why", ""))
+    mark = "ok" if event.action in OK else "bad" if event.action in BAD else ""
+    return TrailLine(event.at, event.action, event.step or "", names.get(event.by, event.by), mark, more)
+
+
+def people(session: Session, events: Iterable[CaseEvent]) -> dict[str, str]:
+    """``by`` of each line to how people call it."""
+    everyone = {event.by for event in events}
+    numbers = {int(by.removeprefix("staff:")) for by in everyone if by.startswith("staff:")}
+    staff = {
+        f"staff:{row.id}": f"{row.name} {row.licence_no or ''}".strip()
+        for row in session.scalars(select(Staff).where(Staff.id.in_(numbers)))
+    }
+    others = {by: "投资者" if by.startswith("investor:") else "系统" for by in everyone if not by.startswith("staff:")}
+    return staff | others
+
+
+# --- what a rejection would do
+
+
+@dataclass(frozen=True)
+class Blame:
+    """A step with the reasons that blame it; ``reopens``: keys of the steps that one of them opens again."""
+
+    key: str
+    title: str
+    reasons: list[Reason]
+    reopens: list[str]
+
+
+def blames(session: Session, case: Case) -> list[Blame]:
+    """What may be rejected, by step in the order of the path."""
+    reasons = reasons_for(session, case)
+    on_path = {step.key for step in case.path if step.desk is not Desk.REVIEWER}
+    found = []
+    for step in case.path:
+        mine = [reason for reason in reasons if reason.step == step.key]
+        if mine:
+            reopened = [s.key for s in case.business.reopened_by({step.key}) if s.key in on_path]
+            found.append(Blame(step.key, step.title, mine, reopened))
+    return found
