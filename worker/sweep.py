@@ -8,11 +8,11 @@ import struct
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy import delete, select
+from sqlalchemy import CursorResult, delete, select
 
 from console.db import reading, transaction
 from console.evidence.models import Evidence, State, Variant
@@ -108,5 +108,6 @@ def proofs(now: datetime) -> int:
     with transaction() as session:
         for made_at in (Captcha.made_at, SmsCode.sent_at, OutgoingSms.at):
             statement = delete(made_at.class_).where(made_at < now - KEPT_PROOF)
-            gone += session.execute(statement.execution_options(synchronize_session=False)).rowcount
+            result = session.execute(statement.execution_options(synchronize_session=False))
+            gone += cast("CursorResult[Any]", result).rowcount
     return gone

@@ -20,6 +20,7 @@ Places = NDArray[np.signedinteger[Any]]
 COARSE, FINE = 480, 1600  # longest side in pixels at which the card is looked for, and at which its sides are
 RIM = 0.025  # of the longest side
 LEAST_SHARE = 0.012  # of the picture's area that a document covers
+PIECES = 6  # that differ from the table are looked at, the thickest first
 SIDE_SAMPLES = 96
 REACH = 0.02  # how far from the coarse side the fine one is looked for, of the longest side
 FRAME = 0.012  # of the longest side: a side this near to the picture's frame is the frame's
@@ -132,12 +133,13 @@ def _document(difference: Array) -> NDArray[np.bool_] | None:
         Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MaxFilter(3))
     )
     left = np.asarray(cleaned) > 0
+    dense = np.asarray(cleaned.filter(ImageFilter.BoxBlur(8)))
     least = LEAST_SHARE * left.size
     best: NDArray[np.bool_] | None = None
-    middle = (np.array(left.shape) - 1) / 2
-    while left.sum() >= least:
-        spots = np.argwhere(left)
-        piece = _grown(left, spots[np.argmin(((spots - middle) ** 2).sum(axis=1))])
+    for _ in range(PIECES):
+        if left.sum() < max(least, 0 if best is None else best.sum()):
+            break
+        piece = _grown(left, np.unravel_index(np.argmax(np.where(left, dense, 0)), left.shape))
         if piece.sum() >= least and (best is None or piece.sum() > best.sum()):
             best = piece
         left = left & ~piece
@@ -156,10 +158,10 @@ def _threshold(values: Array) -> float:
     return float(centres[np.nanargmax(np.nan_to_num(between, nan=-1.0))])
 
 
-def _grown(mask: NDArray[np.bool_], seed: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _grown(mask: NDArray[np.bool_], seed: tuple[np.intp, ...]) -> NDArray[np.bool_]:
     """The piece of ``mask`` that ``seed`` belongs to: whole runs of rows, then of columns, until nothing is added."""
     piece = np.zeros_like(mask)
-    piece[tuple(seed)] = True
+    piece[seed] = True
     rows, columns = _run_numbers(mask), _run_numbers(mask.T).T
     size = 0
     while size != (size := int(piece.sum())):

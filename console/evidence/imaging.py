@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageFilter, ImageOps, UnidentifiedImageError
 from .corners import Array, Quad, find_corners, homography
 
 pillow_heif.register_heif_opener(thumbnails=False)
-FORMATS = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "HEIF": "image/heic"}
+FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "HEIF": "image/heic"}
 RESIZABLE = ("RGB", "RGBA", "L", "CMYK", "YCbCr")
 MOST_PIXELS = 40_000_000  # beyond, a file is refused before any of it is decoded
 LEAST_SIDE = 640  # longest side of a photo in which anything can be read
@@ -91,7 +91,8 @@ class Prepared:
 def look(image: bytes) -> Look:
     """Raises Unusable when this is not an image, or one that would be refused for its size."""
     with _opened(image) as picture:
-        return Look(FORMATS[picture.format or ""], *picture.size)
+        kind = "JPEG" if picture.format == "MPO" else picture.format or ""  # a JPEG with a second one behind it
+        return Look(FORMATS[kind], *picture.size)
 
 
 def prepare(image: bytes, kind: str) -> Prepared:

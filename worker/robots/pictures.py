@@ -224,11 +224,9 @@ def photograph(card: Image.Image, scene: Scene = PLAIN) -> tuple[bytes, Corners]
     corners = _corners(card, scene)
     picture = _table(scene)
     lying, mask = _laid_down(card, corners, scene.size)
-    shadow = Image.new("L", scene.size, 0)
-    shadow.paste(110, (int(scene.size[0] * 0.006), int(scene.size[1] * 0.010)), mask)
-    picture.paste((0, 0, 0), mask=shadow.filter(ImageFilter.GaussianBlur(scene.size[0] * 0.006)))
+    picture.paste((0, 0, 0), mask=_shadow(mask))
     picture.paste(lying, mask=mask)
-    picture = picture.filter(ImageFilter.GaussianBlur(max(scene.blur, 0.7)))
+    picture = picture.filter(ImageFilter.GaussianBlur(scene.blur) if scene.blur else ImageFilter.BoxBlur(0.5))
     return _jpeg(_noisy(picture, scene), scene.orientation), corners
 
 
@@ -249,17 +247,25 @@ def _corners(card: Image.Image, scene: Scene) -> Corners:
     )
 
 
+def _shadow(mask: Image.Image) -> Image.Image:
+    """What the card throws: soft, a little to the right and below."""
+    small = (mask.width // 8, mask.height // 8)
+    shadow = Image.new("L", small, 0)
+    shadow.paste(110, (small[0] // 170, small[1] // 100), mask.resize(small, Image.Resampling.BOX))
+    return shadow.filter(ImageFilter.GaussianBlur(small[0] * 0.006)).resize(mask.size, Image.Resampling.BICUBIC)
+
+
 def _table(scene: Scene) -> Image.Image:
     """A table top: grain along it, light from one side."""
-    width, height = scene.size
+    width, height = scene.size[0] // 4, scene.size[1] // 4
     chance = np.random.default_rng(scene.seed)
     strength = 0.10 if sum(scene.table) < 450 else 0.01
-    grain = np.cumsum(chance.normal(0, 1, height // 4 + 2))
-    grain = (grain - grain.mean()) / (np.abs(grain).max() + 1e-6) * strength
-    rows = np.interp(np.arange(height), np.arange(len(grain)) * 4, grain)[:, None]
+    grain = np.cumsum(chance.normal(0, 1, height))
+    rows = ((grain - grain.mean()) / (np.abs(grain).max() + 1e-6) * strength)[:, None]
     light = np.linspace(-0.08, 0.08, width)[None, :] * (1 if strength > 0.05 else 0.2)
     shade = 1 + rows + light
-    return Image.fromarray((shade[..., None] * np.array(scene.table)).clip(0, 255).astype(np.uint8))
+    top = Image.fromarray((shade[..., None] * np.array(scene.table)).clip(0, 255).astype(np.uint8))
+    return top.resize(scene.size, Image.Resampling.BICUBIC)
 
 
 def _laid_down(card: Image.Image, corners: Corners, size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
@@ -280,9 +286,11 @@ def _homography(source: Corners, target: Corners) -> list[float]:
 
 
 def _noisy(picture: Image.Image, scene: Scene) -> Image.Image:
-    chance = np.random.default_rng(scene.seed)
-    grain = chance.standard_normal((scene.size[1], scene.size[0], 1), np.float32) * np.float32(scene.noise)
-    return Image.fromarray((np.asarray(picture, np.float32) + grain).clip(0, 255).astype(np.uint8))
+    """The sensor's grain: one patch of it, laid out like tiles."""
+    patch = np.random.default_rng(scene.seed).normal(0, scene.noise, (500, 500, 1)).round().astype(np.int16)
+    tiles = np.tile(patch, (-(-picture.height // 500), -(-picture.width // 500), 1))[: picture.height, : picture.width]
+    grainy = np.asarray(picture, np.int16) + tiles
+    return Image.fromarray(np.clip(grainy, 0, 255, out=grainy).astype(np.uint8))
 
 
 def _jpeg(picture: Image.Image, orientation: int) -> bytes:
