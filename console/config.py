@@ -9,7 +9,8 @@
 ``CONSOLE_ORIGINS``        further exact origins that may open a WebSocket, separated by commas
 ``CONSOLE_PROXIES``        how many trusted reverse proxies stand in front (default 0)
 ``CONSOLE_SECRET_KEY``     signs the session cookies; default made once in ``keys/``
-``CONSOLE_SMS``            the SMS adapter (default ``development``: messages go to a page)
+``CONSOLE_SMS``            ``development`` (default: messages go to a page) or ``http`` (a gateway)
+``CONSOLE_SMS_URL/_KEY``   the gateway's address and the key that signs for it (console/adapters/sms.py)
 ``CONSOLE_MEDIA_HOST``     the address on which the media node takes calls (default 127.0.0.1)
 ``CONSOLE_VIDEO_HOURS``    ``09:00-17:00``, Shanghai time (default the whole day)
 ``CONSOLE_STAFF_SESSION``  minutes a staff sign-in lasts (default 720)
@@ -30,7 +31,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 LONGEST_SOCKET_PATH = 107  # bytes; sockaddr_un.sun_path less its final zero
-SMS_ADAPTERS = ("development",)
+SMS_ADAPTERS = ("development", "http")
 
 
 class ConfigError(Exception):
@@ -74,6 +75,8 @@ class Settings:
     allowed_origins: tuple[str, ...] = ("http://127.0.0.1:8000",)
     proxies: int = 0
     sms: str = "development"
+    sms_url: str = ""
+    sms_key: str = field(default="", repr=False)
     media_host: str = "127.0.0.1"
     video_hours: VideoHours = VideoHours()
     staff_session: timedelta = timedelta(hours=12)
@@ -98,7 +101,9 @@ class Settings:
             public_url=public_url,
             allowed_origins=_origins(environ, public_url, port),
             proxies=_number(environ, "CONSOLE_PROXIES", 0, 0, 8),
-            sms=_one_of(environ, "CONSOLE_SMS", SMS_ADAPTERS),
+            sms=_sms(environ),
+            sms_url=environ.get("CONSOLE_SMS_URL") or "",
+            sms_key=environ.get("CONSOLE_SMS_KEY") or "",
             media_host=environ.get("CONSOLE_MEDIA_HOST") or "127.0.0.1",
             video_hours=_video_hours(environ),
             staff_session=timedelta(minutes=_number(environ, "CONSOLE_STAFF_SESSION", 720, 1, 7 * 24 * 60)),
@@ -120,6 +125,8 @@ class Settings:
             "CONSOLE_ORIGINS": ",".join(self.allowed_origins),
             "CONSOLE_PROXIES": str(self.proxies),
             "CONSOLE_SMS": self.sms,
+            "CONSOLE_SMS_URL": self.sms_url,
+            "CONSOLE_SMS_KEY": self.sms_key,
             "CONSOLE_MEDIA_HOST": self.media_host,
             "CONSOLE_VIDEO_HOURS": str(self.video_hours),
             "CONSOLE_STAFF_SESSION": str(int(self.staff_session.total_seconds() // 60)),
@@ -227,6 +234,16 @@ def _origins(environ: Mapping[str, str], public_url: str, port: int) -> tuple[st
             raise ConfigError(f"CONSOLE_ORIGINS: {origin!r} must read like https://desk.example.com, with no path")
         origins.append(origin)
     return tuple(dict.fromkeys(origins))
+
+
+def _sms(environ: Mapping[str, str]) -> str:
+    adapter = _one_of(environ, "CONSOLE_SMS", SMS_ADAPTERS)
+    if adapter == "http":
+        if urlsplit(environ.get("CONSOLE_SMS_URL") or "").scheme not in ("http", "https"):
+            raise ConfigError("CONSOLE_SMS_URL: CONSOLE_SMS=http needs the gateway's address, like https://sms.example.com/send")
+        if not environ.get("CONSOLE_SMS_KEY"):
+            raise ConfigError("CONSOLE_SMS_KEY: CONSOLE_SMS=http needs the key that signs for the gateway")
+    return adapter
 
 
 def _video_hours(environ: Mapping[str, str]) -> VideoHours:

@@ -1,11 +1,9 @@
 """The way of a case through its steps: the same three views for every step of every business."""
 
-from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from console.access import case_or_404, investor_only, stamp
@@ -15,44 +13,17 @@ from console.cases.models import ENDED, Case, Status
 from console.cases.transitions import StaleStep, finish_step, redo_step
 from console.db import reading, transaction
 
+from .blueprint import bp
+from .changing import step_of
+from .status import progress, standing
 from .steps import NotYet, module_of
 
-bp = Blueprint("portal", __name__)
 for _key in sorted(
     {step.key for business in BUSINESSES.values() for step in business.steps if step.desk is not Desk.REVIEWER}
 ):
     _routes = getattr(module_of(_key), "routes", None)
     if _routes is not None:
         _routes(bp)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The step bar: ``index`` from 1; ``marks`` one a step: done, now, redo (blamed), again (vouched for a blamed one) or ''."""
-
-    index: int
-    total: int
-    title: str
-    marks: list[str]
-
-
-def progress(case: Case, step: Step | None) -> Progress:
-    """The reviewer's step is not the investor's to do: it is left out of the count."""
-    path = [s for s in case.path if s.desk is not Desk.REVIEWER]
-    done, blamed = case.done, {reason.step for reason in case.open_reasons}
-    entered = {entry.step for entry in case.entries}
-    marks = []
-    for each in path:
-        if step is not None and each.key == step.key:
-            marks.append("now")
-        elif each.key in done:
-            marks.append("done")
-        elif each.key in blamed:
-            marks.append("redo")
-        else:
-            marks.append("again" if each.key in entered else "")
-    index = next((i for i, each in enumerate(path, 1) if step is not None and each.key == step.key), len(path))
-    return Progress(index, len(path), step.title if step else "已提交", marks)
 
 
 @bp.get("/case/<case_no>")
@@ -79,7 +50,12 @@ def submitted(case_no: str) -> Response | str:
         if whereabouts(found) != request.path:
             return redirect(whereabouts(found))
         return render_template(
-            "portal/submitted.html", case=found, business=found.business, progress=progress(found, None)
+            "portal/submitted.html",
+            case=found,
+            business=found.business,
+            progress=progress(found, None),
+            standing=standing(found),
+            back_url=url_for("portal.my_business"),
         )
 
 
@@ -89,7 +65,7 @@ def step(case_no: str, key: str) -> Response | str:
     """The current step to fill in, or a finished one of the investor's own to look at and change (上一步)."""
     with reading() as session:
         found = case_or_404(session, case_no)
-        here = _step_of(found, key)
+        here = step_of(found, key)
         if not _may_open(found, here):
             return redirect(whereabouts(found))
         return _page(session, found, here, {})
@@ -102,7 +78,7 @@ def hand_in(case_no: str, key: str) -> Response | str | tuple[str, int]:
     try:
         with transaction() as session:
             found = case_or_404(session, case_no)
-            here = _step_of(found, key)
+            here = step_of(found, key)
             entry = found.done.get(key)
             if entry is not None and request.form.get("redo") == str(entry.id):
                 redo_step(found, key, stamp())
@@ -111,15 +87,22 @@ def hand_in(case_no: str, key: str) -> Response | str | tuple[str, int]:
             handed = module_of(key).submit(session, found, request.form, stamp())
             finish_step(found, key, stamp(), content=handed.content, facts=handed.facts)
             return redirect(whereabouts(found))
-    except StaleStep as stale:
-        if key in stale.case.done:  # handed in twice: the first one counts
-            flash("这一步已经提交过，已为您转到当前步骤。")
-            return redirect(whereabouts(stale.case))
-        raise
+    except StaleStep:
+        return _after_stale(case_no, key)
     except NotYet as not_yet:
         with reading() as session:
             found = case_or_404(session, case_no)
-            return _page(session, found, _step_of(found, key), not_yet.errors), 422
+            return _page(session, found, step_of(found, key), not_yet.errors), not_yet.status
+
+
+def _after_stale(case_no: str, key: str) -> Response:
+    """Handed in twice: the first one counts, go on from there. Out of order: StaleStep is the answer."""
+    with reading() as session:
+        found = case_or_404(session, case_no)
+        if key not in found.done:
+            raise StaleStep(found, key)
+        flash("这一步已经提交过，已为您转到当前步骤。")
+        return redirect(whereabouts(found))
 
 
 def _page(session: Session, case: Case, here: Step, errors: dict[str, str]) -> str:
@@ -135,16 +118,12 @@ def _page(session: Session, case: Case, here: Step, errors: dict[str, str]) -> s
         errors=errors,
         entry=case.done.get(here.key),
         reasons=[r for r in case.open_reasons if r.step == here.key],
-        back=before if before is not None and before.desk is Desk.INVESTOR else None,
+        back=before
+        if before is not None and before.desk is Desk.INVESTOR and case.status is Status.WITH_INVESTOR
+        else None,
+        back_url=url_for("portal.my_business"),
         **context,
     )
-
-
-def _step_of(case: Case, key: str) -> Step:
-    found = next((s for s in case.path if s.key == key), None)
-    if found is None or found.desk is Desk.REVIEWER:
-        raise NotFound
-    return found
 
 
 def _may_open(case: Case, here: Step) -> bool:
