@@ -21,7 +21,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 STATIC = Path(__file__).parent / "static"
-VENDOR = STATIC / "vendor"
 MODULES = ROOT / "node_modules"
 
 LIBRARIES: dict[str, tuple[str, ...]] = {  # file in vendor: what it is put together from
@@ -60,7 +59,9 @@ class Use:
 
 def install(root: Path = ROOT) -> bool:
     """Run ``npm ci`` unless node_modules already is what package-lock.json asks for. Returns whether it ran."""
-    wanted = hashlib.sha256((root / "package.json").read_bytes() + (root / "package-lock.json").read_bytes()).hexdigest()
+    wanted = hashlib.sha256(
+        (root / "package.json").read_bytes() + (root / "package-lock.json").read_bytes()
+    ).hexdigest()
     installed = root / "node_modules" / ".installed"
     if installed.exists() and installed.read_text() == wanted:
         return False
@@ -75,11 +76,11 @@ def install(root: Path = ROOT) -> bool:
     return True
 
 
-def copy_libraries(modules: Path = MODULES, vendor: Path = VENDOR) -> list[str]:
+def copy_libraries(modules: Path, vendor: Path, libraries: dict[str, tuple[str, ...]] = LIBRARIES) -> list[str]:
     """Put the pinned files together in ``vendor``, without references to source maps we do not ship. Returns what changed."""
     return [
         name
-        for name, parts in LIBRARIES.items()
+        for name, parts in libraries.items()
         if _write(vendor / name, "\n".join(_text(modules / part) for part in parts) + TAILS.get(name, ""))
     ]
 
@@ -87,7 +88,9 @@ def copy_libraries(modules: Path = MODULES, vendor: Path = VENDOR) -> list[str]:
 def used_icons(places: Iterable[Path]) -> Iterator[Use]:
     """Every icon named in the templates and scripts under ``places``."""
     for place in places:
-        for path in sorted(p for p in place.rglob("*") if p.suffix in (".html", ".js", ".svg") and "vendor" not in p.parts):
+        for path in sorted(
+            p for p in place.rglob("*") if p.suffix in (".html", ".js", ".svg") and "vendor" not in p.parts
+        ):
             text = path.read_text(encoding="utf-8")
             for mark in MARKS:
                 for found in mark.finditer(text):
@@ -103,7 +106,9 @@ def sprite(uses: Iterable[Use], outlines: Path) -> str:
     if unknown:
         told = "; ".join(f"'{use.name}' in {use.where}" for use in unknown)
         raise AssetError(f"no such icon: {told}. The names are the files in {outlines}")
-    symbols = "\n".join(_symbol(name, (outlines / f"{name}.svg").read_text(encoding="utf-8")) for name in sorted(by_name))
+    symbols = "\n".join(
+        _symbol(name, (outlines / f"{name}.svg").read_text(encoding="utf-8")) for name in sorted(by_name)
+    )
     return f'<svg xmlns="http://www.w3.org/2000/svg">\n{symbols}\n</svg>\n'
 
 

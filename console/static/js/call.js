@@ -23,10 +23,12 @@ export const WORDS = {
 };
 
 const GATHERING_MS = 2000; // how long to wait for ICE candidates before the only offer is sent
-const SILENCE_MS = 3000; // how long "disconnected" may last
+const SILENCE_MS = 3000; // how long the line may be dead: browsers themselves notice only after 7 s or more
+const FAREWELL_MS = 1000; // after the server closed the line: time for the word that the call is over
 const ANSWER_MS = 12000; // from offer to connected
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
-const STATS_MS = 2000;
+const WATCH_MS = 1000;
+const STATS_EVERY = 2; // watches
 
 /**
  * new Call({localVideo, remoteVideo, signal, onstate, onstats, ontrouble, constraints, fatal})
@@ -161,6 +163,8 @@ export class Call {
       const answer = await this.signal(peer.localDescription.sdp);
       if (!current()) return;
       await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp ?? answer });
+      const line = peer.getSenders()[0].transport;
+      line?.addEventListener("statechange", () => line.state === "closed" && current() && this.#again(FAREWELL_MS));
       this.#after(ANSWER_MS, () => current() && peer.connectionState !== "connected" && this.#again());
     } catch (error) {
       if (!current()) return;
@@ -178,7 +182,7 @@ export class Call {
       this.tries = 0;
       this.#forgetTimers();
       this.#become(State.CONNECTED);
-      this.#reportStats(peer);
+      this.#watch(peer);
     } else if (peer.connectionState === "failed") {
       this.#again(0);
     } else if (peer.connectionState === "disconnected") {
@@ -213,10 +217,15 @@ export class Call {
     this.timers.clear();
   }
 
-  async #reportStats(peer) {
-    while (this.peer === peer && this.state === State.CONNECTED) {
-      this.onstats(await this.stats());
-      await pause(STATS_MS);
+  /** While connected: tell the stats, and notice a dead line. The server reports on what it got once a second, so some bytes always come. */
+  async #watch(peer) {
+    const line = { bytes: -1, since: performance.now() };
+    for (let round = 0; this.peer === peer && this.state === State.CONNECTED; round += 1) {
+      if (round % STATS_EVERY === 0) this.onstats(await this.stats());
+      const bytes = await bytesReceived(peer);
+      if (bytes === null || bytes !== line.bytes) Object.assign(line, { bytes, since: performance.now() });
+      else if (performance.now() - line.since > SILENCE_MS && this.peer === peer) return this.#again(0);
+      await pause(WATCH_MS);
     }
   }
 
@@ -307,6 +316,12 @@ function preferVp8(peer) {
   for (const transceiver of peer.getTransceivers()) {
     if (transceiver.sender.track?.kind === "video") transceiver.setCodecPreferences?.(ordered);
   }
+}
+
+/** All bytes that came over the line, reports included; null where the browser does not count them. */
+async function bytesReceived(peer) {
+  const counts = [...(await peer.getStats()).values()].filter((report) => report.type === "transport").map((report) => report.bytesReceived);
+  return counts.length ? counts.reduce((sum, count) => sum + count, 0) : null;
 }
 
 function gathered(peer) {

@@ -5,6 +5,7 @@ import { FOR_CALL, explain, listen, openMedia, stopMedia } from "./media.js";
 import { pause } from "./ticking.js";
 
 const LISTENING_MS = 2500;
+const LOUD = 0.05;
 const QUIET = 0.002; // of the meter's range: below it the microphone is dead, not merely in a quiet room
 const ICONS = { ok: () => icon("check"), wait: () => icon("alert-triangle"), bad: () => icon("x"), busy: () => null };
 
@@ -14,21 +15,20 @@ const soso = (word, fix, more = {}) => ({ result: "wait", word, fix, ...more });
 
 /**
  * Check the four. `oneach(item, {result, word, fix})` is told as they are known; `video` shows the camera, `level` (a <meter>) the loudness.
- * Resolves to {camera, microphone, speaker, network} and leaves no device open unless `keep`; then {stream} is with it.
+ * Resolves to {results: {camera, microphone, speaker, network}, stop}: with a `video` the devices stay open until stop(), else they are closed.
  */
-export async function checkDevices({ video = null, level = null, oneach = () => {}, pingUrl = "/healthz", keep = false } = {}) {
-  const found = {};
+export async function checkDevices({ video = null, level = null, oneach = () => {}, pingUrl = "/healthz" } = {}) {
+  const results = {};
   const tell = (item, outcome) => {
-    found[item] = outcome;
+    results[item] = outcome;
     oneach(item, outcome);
   };
   const network = checkNetwork(pingUrl).then((outcome) => tell("network", outcome));
-  const stream = await checkInputs({ video, level, tell });
+  const stop = await checkInputs({ video, level, tell });
   tell("speaker", await checkSpeaker());
   await network;
-  if (keep) found.stream = stream;
-  else stopMedia(stream);
-  return found;
+  if (!video) stop();
+  return { results, stop };
 }
 
 async function checkInputs({ video, level, tell }) {
@@ -37,13 +37,24 @@ async function checkInputs({ video, level, tell }) {
     stream = await openMedia(FOR_CALL);
   } catch {
     stream = await openApart(tell);
-    if (!stream) return null;
+    if (!stream) return () => {};
   }
-  const [camera] = stream.getVideoTracks();
-  const [microphone] = stream.getAudioTracks();
-  if (camera) tell("camera", await checkCamera(stream, video));
-  if (microphone) tell("microphone", await checkMicrophone(stream, level));
-  return stream;
+  const heard = { loudest: 0 };
+  const deaf = stream.getAudioTracks().length ? hear(stream, level, heard) : () => {};
+  if (stream.getVideoTracks().length) tell("camera", await checkCamera(stream, video));
+  if (stream.getAudioTracks().length) tell("microphone", await checkMicrophone(stream, heard));
+  return () => {
+    deaf();
+    stopMedia(stream);
+    if (video) video.srcObject = null;
+  };
+}
+
+function hear(stream, level, heard) {
+  return listen(stream, (value) => {
+    heard.loudest = Math.max(heard.loudest, value);
+    if (level) level.value = value;
+  });
 }
 
 /** Together they did not open: one at a time shows which of them is at fault. */
@@ -72,18 +83,11 @@ async function checkCamera(stream, video) {
   return ok("正常", { width, height });
 }
 
-async function checkMicrophone(stream, level) {
-  let loudest = 0;
-  const stop = listen(stream, (value) => {
-    loudest = Math.max(loudest, value);
-    if (level) level.value = value;
-  });
+async function checkMicrophone(stream, heard) {
   const end = performance.now() + LISTENING_MS;
-  while (performance.now() < end && loudest < 0.05) await pause(100);
-  if (!level) stop();
-  else stream.getAudioTracks()[0].addEventListener("ended", stop);
+  while (performance.now() < end && heard.loudest < LOUD) await pause(100);
   if (stream.getAudioTracks()[0].muted) return bad("被静音", "麦克风被系统或设备上的开关静音了，请打开后重试。");
-  if (loudest < QUIET) return soso("没有声音", "没有听到声音。请对着麦克风说句话，并检查是否静音，再点重试。");
+  if (heard.loudest < QUIET) return soso("没有声音", "没有听到声音。请对着麦克风说句话，并检查是否静音，再点重试。");
   return ok("正常");
 }
 
@@ -137,13 +141,16 @@ export function wireDeviceChecks(root = document) {
   }
 }
 
+const running = new WeakMap(); // the place and what closes its camera
+
 async function runIn(place) {
   if (place.dataset.result === "busy") return;
   place.dataset.result = "busy";
+  running.get(place)?.();
   const fixes = place.querySelector("[data-fixes]");
   fixes?.replaceChildren();
   for (const item of place.querySelectorAll("[data-item]")) write(item, { result: "busy", word: "检测中" });
-  const results = await checkDevices({
+  const { results, stop } = await checkDevices({
     video: place.querySelector("video"),
     level: place.querySelector("meter"),
     pingUrl: place.dataset.pingUrl || "/healthz",
@@ -152,6 +159,8 @@ async function runIn(place) {
       if (outcome.fix) fixes?.append(advice(outcome));
     },
   });
+  running.set(place, stop);
+  window.addEventListener("pagehide", stop, { once: true });
   const good = Object.values(results).every((outcome) => outcome.result !== "bad");
   place.dataset.result = good ? "ok" : "bad";
   place.dispatchEvent(new CustomEvent("devices-checked", { bubbles: true, detail: { results, good } }));
