@@ -35,9 +35,9 @@ def develop(image: bytes, kind: str) -> Prepared:
             input=image,
             capture_output=True,
             timeout=PATIENCE,
-            env=_nothing_secret(),
+            env=nothing_secret(),
             cwd="/",
-            preexec_fn=partial(_confine, os.getpid()),
+            preexec_fn=partial(confine, os.getpid()),
         )
     except subprocess.TimeoutExpired as error:
         raise Unusable("unreadable") from error
@@ -50,7 +50,8 @@ def develop(image: bytes, kind: str) -> Prepared:
     raise DarkroomFailed(room.stderr.decode(errors="replace")[-2000:])
 
 
-def _confine(parent: int) -> None:
+def confine(parent: int) -> None:
+    """In the fresh child: what it may have from here on, and that it ends with ``parent``."""
     leash.end_with(parent)
     for what, most in (
         (resource.RLIMIT_AS, MEMORY),
@@ -64,7 +65,7 @@ def _confine(parent: int) -> None:
         resource.setrlimit(what, (allowed, allowed))
 
 
-def _nothing_secret() -> dict[str, str]:
+def nothing_secret() -> dict[str, str]:
     ours = Path(__file__).resolve().parent.parent
     return {
         "PATH": os.environ.get("PATH", ""),

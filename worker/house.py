@@ -16,7 +16,16 @@ def opened() -> None:
 
 
 def settings() -> Settings:
-    """Those of the environment, read once."""
+    """Those of the environment, read once; or those in use."""
     if not _settings:
         _settings.append(Settings.from_env())
     return _settings[0]
+
+
+def use(settings: Settings) -> None:
+    """Make ``settings`` the ones jobs see, whatever the environment says."""
+    _settings[:] = [settings]
+
+
+def forget() -> None:
+    _settings.clear()

@@ -25,7 +25,7 @@ from worker.media.spool import NOTE_SUFFIX, sha256
 
 PHOTO_PATIENCE = timedelta(seconds=20)
 RECORDING_PATIENCE = timedelta(seconds=60)
-KEPT_PROOF = timedelta(days=1)  # captchas and SMS codes, long expired
+KEPT_PROOF = timedelta(days=2)  # captchas and SMS codes, long expired, but still counted against the limits of a day
 TAKE = re.compile(r"(?P<side>[a-z]+)-(?P<segment>\d+)\.webm")
 DATE_UTC = b"\x44\x61\x88"  # the element's id and length, RFC 9559 section 5.1.2
 log = structlog.get_logger()

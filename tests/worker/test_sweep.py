@@ -1,0 +1,117 @@
+"""The sweep asks again for what was promised and not done, and throws away what is no longer needed."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq import Queue
+from sqlalchemy import select
+
+from console import db, jobs
+from console.config import Settings
+from console.people.models import Captcha, SmsCode
+from tests import pictures
+from tests.worker.given import given_photo
+from worker import house, sweep
+from worker.media import webm
+
+NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+STARTED = datetime(2026, 11, 20, 5, 30, 12, 345000, tzinfo=UTC)
+
+
+@pytest.fixture
+def queue(world: Settings, redis_url: str) -> Iterator[Queue]:
+    with Redis.from_url(redis_url) as client:
+        jobs.connect(client)
+        yield Queue(jobs.QUEUE, connection=client)
+
+
+@pytest.fixture
+def spool(world: Settings, tmp_path: Path) -> Iterator[Path]:
+    house.use(world)
+    world.media_spool.mkdir(parents=True)
+    yield world.media_spool
+    house.forget()
+
+
+def asked(queue: Queue, job: jobs.Job) -> list[dict]:
+    return [each.kwargs for each in queue.jobs if each.func_name == job]
+
+
+def test_a_photo_without_a_job_is_asked_for_again(queue):
+    kept = given_photo(pictures.png(1, 1), at=NOW - timedelta(seconds=30))
+    assert sweep.photos(NOW) == 1
+    assert asked(queue, jobs.Job.PROCESS_PHOTO) == [{"evidence_id": kept}]
+
+
+def test_a_photo_that_has_a_job_is_not_asked_for_twice(queue):
+    kept = given_photo(pictures.png(1, 1), at=NOW - timedelta(seconds=30))
+    jobs.enqueue(jobs.Job.PROCESS_PHOTO, evidence_id=kept)
+    assert sweep.photos(NOW) == 0
+    assert len(asked(queue, jobs.Job.PROCESS_PHOTO)) == 1
+
+
+def test_a_photo_just_uploaded_is_given_its_time(queue):
+    given_photo(pictures.png(1, 1), at=NOW - timedelta(seconds=5))
+    assert sweep.photos(NOW) == 0
+
+
+def a_recording(spool: Path, name: str = "investor-1.webm", *, sealed: bool = True, age: int = 120) -> Path:
+    path = spool / "20261120-a1" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(webm.header(640, 480, STARTED))
+    if sealed:
+        with path.open("r+b") as file:
+            webm.seal(file.fileno(), [], 8500)
+    os.utime(path, (NOW.timestamp() - age,) * 2)
+    return path
+
+
+def test_a_recording_that_nobody_fetches_is_asked_for_with_all_that_was_known_of_it(queue, spool):
+    path = a_recording(spool, "witness-2.webm")
+    assert sweep.recordings(NOW) == 1
+    (ids,) = asked(queue, jobs.Job.KEEP_RECORDING)
+    assert len(ids.pop("sha256")) == 64
+    assert datetime.fromisoformat(ids.pop("started_at")) == STARTED
+    assert ids == {
+        "session_no": "20261120-a1",
+        "side": "witness",
+        "segment": 2,
+        "path": str(path),
+        "duration_ms": 8500,
+    }
+    assert sweep.recordings(NOW) == 0, "it is on its way now"
+
+
+def test_recordings_that_are_still_somebodys_are_left_alone(queue, spool):
+    a_recording(spool, "investor-1.webm", sealed=False)
+    a_recording(spool, "investor-2.webm", age=10)
+    announced_later = a_recording(spool, "investor-3.webm")
+    announced_later.with_name(announced_later.name + ".json").write_text("{}")
+    (spool / "20261120-a1" / "snapshot.png").write_bytes(b"")
+    assert sweep.recordings(NOW) == 0
+
+
+def test_old_captchas_and_codes_are_thrown_away_and_new_ones_stay(queue):
+    with db.transaction() as session:
+        for days in (0, 3):
+            at = NOW - timedelta(days=days, minutes=1)
+            session.add(Captcha(token=f"t{days}", answer_index="x", answer="ABCD", made_at=at))
+            session.add(SmsCode(phone_index="p", code_index=f"c{days}", purpose="sign_in", sent_at=at))
+    assert sweep.proofs(NOW) == 2
+    with db.reading() as session:
+        assert session.scalars(select(Captcha.token)).all() == ["t0"]
+        assert session.scalars(select(SmsCode.code_index)).all() == ["c0"]
+
+
+def test_a_sweep_without_redis_does_what_it_can(world, spool):
+    """``world`` has a Redis address where nobody answers."""
+    given_photo(pictures.png(1, 1), at=NOW - timedelta(days=4))
+    with db.transaction() as session:
+        session.add(Captcha(token="old", answer_index="x", answer="ABCD", made_at=NOW - timedelta(days=4)))
+    sweep.sweep()
+    with db.reading() as session:
+        assert session.scalars(select(Captcha.token)).all() == []
