@@ -80,3 +80,36 @@ def demanding(codes: set[str]) -> set[str]:
 def is_first_demanding(chosen: set[str], held: set[str]) -> bool:
     """客户第一次开通金融或者原油户: then score reports, or the online test, are asked for."""
     return bool(demanding(chosen)) and not demanding(held)
+
+
+RISK_GRADE_TITLES = {
+    RiskGrade.C1: "保守型",
+    RiskGrade.C2: "谨慎型",
+    RiskGrade.C3: "稳健型",
+    RiskGrade.C4: "积极型",
+    RiskGrade.C5: "激进型",
+}
+REQUIRED_GRADE = {Market.COMMODITY: RiskGrade.C3, Market.FINANCIAL: RiskGrade.C4, Market.CRUDE_OIL: RiskGrade.C4}
+NOTICE_CODES = {  # of the agreements that hold the texts of the first and the second notice
+    NoticeMoment.ON_ENTRY: ("notice_low_first", "notice_low_second"),
+    NoticeMoment.ON_CHOOSING: ("notice_c3_first", "notice_c3_second"),
+}
+
+
+class Choice(StrEnum):
+    """What an investor may answer to a notice (app manual, 2.4)."""
+
+    INSIST = "insist"
+    GIVE_UP = "give_up"
+    CHOOSE_AGAIN = "choose_again"
+
+
+CHOICES = {
+    NoticeMoment.ON_ENTRY: (Choice.INSIST, Choice.GIVE_UP),
+    NoticeMoment.ON_CHOOSING: (Choice.INSIST, Choice.CHOOSE_AGAIN),
+}
+
+
+def above_grade(grade: RiskGrade, investor_class: InvestorClass, code: str) -> bool:
+    """Whether the exchange's market asks for more than this ordinary investor's grade."""
+    return investor_class is InvestorClass.ORDINARY and REQUIRED_GRADE[EXCHANGES[code].market] > grade

@@ -1,11 +1,11 @@
-"""Agreement texts as the portal shows them in its own pages: the live version, cleaned once more before it becomes markup."""
+"""Agreement texts as the portal shows them in its own pages, cleaned once more before they become markup."""
 
 import nh3
 from markupsafe import Markup
-from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
-from console.agreements.models import Agreement, AgreementVersion, Purpose
+from console.agreements.models import AgreementVersion, Purpose
+from console.agreements.service import live_versions
 
 TEXT_TAGS = {
     "p",
@@ -29,19 +29,8 @@ TEXT_TAGS = {
 }
 
 
-def live_version(
-    session: Session, broker_id: int, purpose: Purpose, code: str | None = None
-) -> AgreementVersion | None:
-    """The version in force of the broker's first agreement for ``purpose`` (with this ``code``)."""
-    query = (
-        select(AgreementVersion)
-        .join(AgreementVersion.agreement)
-        .where(Agreement.broker_id == broker_id, Agreement.purpose == purpose, AgreementVersion.retired_at.is_(None))
-        .order_by(Agreement.position, Agreement.id)
-        .options(joinedload(AgreementVersion.agreement))
-        .limit(1)
-    )
-    return session.scalar(query.where(Agreement.code == code) if code else query)
+def privacy_policy(session: Session, broker_id: int, business_code: str) -> AgreementVersion | None:
+    return next(iter(live_versions(session, broker_id, Purpose.PRIVACY, business_code)), None)
 
 
 def readable(version: AgreementVersion | None) -> Markup:

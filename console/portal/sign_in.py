@@ -34,7 +34,7 @@ from console.stamp import Stamp
 
 from . import captcha, messages, sms_codes
 from .blueprint import bp
-from .documents import live_version, readable
+from .documents import privacy_policy, readable
 from .entrance import broker_numbered, my_case
 from .identity import id_no_of, phone_of, plain
 from .steps import NotYet
@@ -88,7 +88,7 @@ def _page(
     look: Session, broker: Broker, asked_for: Business, form: Mapping[str, str], errors: Mapping[str, str]
 ) -> str:
     settings: Settings = current_app.extensions["settings"]
-    policy = live_version(look, broker.id, Purpose.PRIVACY)
+    policy = privacy_policy(look, broker.id, asked_for.code)
     return render_template(
         "portal/sign_in.html",
         broker=broker,
@@ -205,7 +205,7 @@ def enter(broker_no: str, business: str) -> Response | tuple[str, int]:
     asked_for = _business(business)
     with reading() as look:
         broker = _broker(look, broker_no)
-        policy = live_version(look, broker.id, Purpose.PRIVACY)
+        policy = privacy_policy(look, broker.id, asked_for.code)
     try:
         if policy is None:
             raise NotYet({"privacy": NO_POLICY})
