@@ -45,6 +45,7 @@ from console.vault import Vault
 __all__ = ["create_app", "models", "open_house", "reactions"]
 
 MAX_REQUEST = 40 * 1024 * 1024  # bytes: one photo of a modern phone with room to spare
+PAGES = (400, 403, 404, 409, 413, 422, 429, 500, 503)  # templates/errors/
 csrf = CSRFProtect()
 POLICY = {
     "default-src": "'self'",
@@ -135,7 +136,7 @@ def _answer_problems(app: Flask) -> None:
     def page(status: int, told: str | None, code: str) -> tuple[Any, int]:
         if wants_json():
             return jsonify(error=told or "请求没有完成。", code=code), status
-        known = status if status in (400, 403, 404, 409, 413, 422, 429, 500) else (400 if status < 500 else 500)
+        known = status if status in PAGES else (400 if status < 500 else 500)
         return render_template(f"errors/{known}.html", told=told), status
 
     @app.errorhandler(Problem)

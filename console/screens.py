@@ -80,7 +80,7 @@ def register_filters(app: Flask) -> None:
     def common() -> dict[str, Any]:
         who = access.maybe_me()
         staff = who.staff if who else None
-        allowed = [entry for entry in RAIL if staff is not None and staff.has_role(*entry[4])]
+        allowed = [e for e in RAIL if staff is not None and staff.has_role(*e[4]) and e[3] in app.view_functions]
         return {
             "now": datetime.now(UTC),
             "me": staff,
