@@ -48,8 +48,13 @@ def seats_changed(branch_id: int) -> None:
     _emit("seats", {"branch": branch_id}, branch_room(branch_id), SEAT)
 
 
+def seat_taken(staff_id: int, fence: int) -> None:
+    """A page of this witness took the seat: pages with an older fence stop."""
+    _emit("seat", {"fence": fence}, staff_room(staff_id), SEAT)
+
+
 def call_changed(case_no: str, staff_id: int, event: str, **more: Any) -> None:
-    """``event``: answered, acknowledged, ended, message, … to both ends of a call."""
+    """``event``: answered, acknowledged, marked, moved, left, ended, … to both ends of a call."""
     _emit("call", {"case_no": case_no, "event": event, **more}, case_room(case_no), PORTAL)
     _emit("call", {"case_no": case_no, "event": event, **more}, staff_room(staff_id), SEAT)
 

@@ -33,6 +33,7 @@ class Happening(StrEnum):
     CERTIFICATE_ISSUED = "certificate_issued"
     CERTIFICATE_REVOKED = "certificate_revoked"
     CALL_STARTED = "call_started"
+    RECORDING_AGREED = "recording_agreed"
     CALL_ENDED = "call_ended"
     RECORDING_KEPT = "recording_kept"
     SNAPSHOT_TAKEN = "snapshot_taken"
@@ -52,6 +53,7 @@ HAPPENING_TITLES = {
     Happening.CERTIFICATE_ISSUED: "安装数字证书",
     Happening.CERTIFICATE_REVOKED: "吊销数字证书",
     Happening.CALL_STARTED: "视频开始",
+    Happening.RECORDING_AGREED: "同意录音录像",
     Happening.CALL_ENDED: "视频结束",
     Happening.RECORDING_KEPT: "双录归档",
     Happening.SNAPSHOT_TAKEN: "抓拍",

@@ -1,12 +1,173 @@
-"""The queue of a branch. One statement claims a ticket, so that two seats never get the same one."""
+"""The queue of a branch. One statement claims a ticket, so that two seats never get the same one.
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+Who changes a ticket holds the lock of its case first: abandoning, leaving and answering wait for each other and never deadlock.
+"""
 
-from .models import Ticket, TicketState
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from console.cases.models import Case, CaseEvent, Status
+from console.cases.trail import case_moving
+from console.cases.transitions import Action, IllegalTransition, apply
+from console.people import numbers
+from console.problem import Problem
+from console.stamp import Stamp
+
+from .models import Priority, Seat, Ticket, TicketState
+
+ORDER = (Ticket.rank, Ticket.joined_at, Ticket.id)
+
+
+class AlreadyAnswered(Problem):
+    """Somebody was faster, or the investor left."""
+
+    status, code = 409, "already_answered"
+    text = "这位投资者已被其他坐席接通，或已退出排队。请接通下一位。"
+
+
+class WhyMissing(Problem):
+    status, code = 422, "why_missing"
+    text = "不按顺序接通须填写原因，2 到 100 个字。原因会写入留痕。"
+
+
+@dataclass(frozen=True)
+class Place:
+    """``ahead``: how many come before; ``waiting``: everybody at the branch, the asker included."""
+
+    ahead: int
+    waiting: int
+
+
+# --- the investor's side
+
+
+def join(session: Session, case: Case, stamp: Stamp) -> Ticket:
+    """Queue the case up at its branch. Who waits already keeps ticket and place, whichever device asks."""
+    if ticket := waiting_ticket(session, case):
+        return ticket
+    try:
+        apply(case, Action.JOIN_QUEUE, stamp)
+    except IllegalTransition:
+        if ticket := waiting_ticket(session, case):  # a second device was faster by a moment
+            return ticket
+        raise
+    priority = Priority.MENDED if case.rejections else Priority.NORMAL
+    number = numbers.ticket_no(session, case.branch_id, stamp.at)
+    return _issue(session, case, priority, ticket_no=number, joined_at=stamp.at)
+
+
+def leave(session: Session, case: Case, stamp: Stamp) -> None:
+    """退出排队: the case is with the investor again and the place is gone."""
+    apply(case, Action.LEAVE_QUEUE, stamp)
+
+
+def put_back(session: Session, case: Case, answered: Ticket, stamp: Stamp) -> Ticket:
+    """After a technical failure: before everybody else, with the same number and the time of the first joining."""
+    apply(case, Action.RETURN_TO_QUEUE, stamp)
+    return _issue(session, case, Priority.RETURNED, ticket_no=answered.ticket_no, joined_at=answered.joined_at)
+
+
+def _issue(session: Session, case: Case, priority: Priority, **where: Any) -> Ticket:
+    ticket = Ticket(case=case, branch_id=case.branch_id, priority=priority, rank=priority.rank, **where)
+    session.add(ticket)
+    session.flush()
+    return ticket
+
+
+@case_moving.connect
+def end_with_the_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp) -> None:
+    """A case that left the queue, whoever moved it, waits no longer."""
+    if line.before != Status.IN_QUEUE or case.status is Status.IN_QUEUE:
+        return
+    if ticket := waiting_ticket(session, case):
+        ticket.state, ticket.ended_at = TicketState.LEFT, stamp.at
+
+
+# --- looking
 
 
 def waiting(session: Session, branch_id: int) -> int:
     """排队人数: everyone who waits at the branch, the asker included (manuals 2.5)."""
     count = select(func.count()).where(Ticket.branch_id == branch_id, Ticket.state == TicketState.WAITING)
     return session.scalar(count) or 0
+
+
+def waiting_ticket(session: Session, case: Case) -> Ticket | None:
+    return session.scalar(select(Ticket).where(Ticket.case_id == case.id, Ticket.state == TicketState.WAITING))
+
+
+def waiting_list(session: Session, branch_ids: Iterable[int]) -> list[Ticket]:
+    """Who waits at these branches in the order of being answered, with case and investor."""
+    return list(
+        session.scalars(
+            _waiting_at(branch_ids).options(joinedload(Ticket.case).joinedload(Case.investor)).order_by(*ORDER)
+        )
+    )
+
+
+def place(session: Session, ticket: Ticket) -> Place:
+    """Where ``ticket`` stands now; who was answered or left counts no more."""
+    before = or_(
+        Ticket.rank < ticket.rank,
+        and_(Ticket.rank == ticket.rank, Ticket.joined_at < ticket.joined_at),
+        and_(Ticket.rank == ticket.rank, Ticket.joined_at == ticket.joined_at, Ticket.id < ticket.id),
+    )
+    ahead = session.scalar(
+        select(func.count()).where(Ticket.branch_id == ticket.branch_id, Ticket.state == TicketState.WAITING, before)
+    )
+    return Place(ahead or 0, waiting(session, ticket.branch_id))
+
+
+def _waiting_at(branch_ids: Iterable[int]) -> Select[Ticket]:
+    return select(Ticket).where(Ticket.branch_id.in_(tuple(branch_ids)), Ticket.state == TicketState.WAITING)
+
+
+# --- the witness's side: seats.py says who may answer
+
+
+def claim_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
+    """接通下一位: the first of the seat's branch becomes this witness's. None when nobody waits."""
+    head = (
+        select(Ticket.id)
+        .join(Case, Case.id == Ticket.case_id)
+        .where(Ticket.branch_id == seat.branch_id, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
+        .order_by(*ORDER)
+        .limit(1)
+        .with_for_update(of=[Case, Ticket], skip_locked=True)
+    )
+    return _claim(session, seat, Ticket.id == head.scalar_subquery(), stamp, {})
+
+
+def claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str = "") -> Ticket:
+    """Somebody picked from the list (Q3): ``why`` is needed unless it is the head. Raises AlreadyAnswered, WhyMissing."""
+    session.refresh(ticket.case, ["status", "version"], with_for_update=True)
+    session.refresh(ticket, ["state"])
+    if ticket.state is not TicketState.WAITING:
+        raise AlreadyAnswered(ticket.ticket_no)
+    why = why.strip()
+    if place(session, ticket).ahead and not 2 <= len(why) <= 100:
+        raise WhyMissing(ticket.ticket_no)
+    claimed = _claim(session, seat, Ticket.id == ticket.id, stamp, {"why": why} if why else {})
+    if claimed is None:
+        raise AlreadyAnswered(ticket.ticket_no)
+    return claimed
+
+
+def _claim(session: Session, seat: Seat, which: Any, stamp: Stamp, told: dict[str, str]) -> Ticket | None:
+    """The one statement in which a ticket gets its witness; of two who ask at once one gets it."""
+    claimed = session.scalar(
+        update(Ticket)
+        .where(which, Ticket.state == TicketState.WAITING)
+        .values(state=TicketState.ANSWERED, answered_at=stamp.at, answered_by=seat.staff_id)
+        .returning(Ticket.id)
+        .execution_options(synchronize_session=False)
+    )
+    if claimed is None:
+        return None
+    ticket = session.get_one(Ticket, claimed, populate_existing=True)
+    apply(ticket.case, Action.ANSWER, stamp, detail={"ticket": ticket.ticket_no} | told)
+    return ticket

@@ -1,3 +1,185 @@
-from flask import Blueprint
+"""坐席: one page, idle or in a call. What changes while it is open is fetched again as parts."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response
+
+from console.access import case_or_404, my_staff, staff_only, stamp
+from console.cases.blame import blames
+from console.db import reading
+from console.people.models import Role
+from console.people.numbers import LOCAL
+from console.problem import Problem
+from console.queues import seats
+from console.queues import service as queues
+from console.queues.models import PRIORITY_TITLES, SEAT_STATE_TITLES, Seat
+from console.screens import steps_shown
+
+from . import acts, facts, page, service, signalling
+from .checklist import Item, items_of
+from .models import VERDICT_TITLES, Verdict, VideoSession
 
 bp = Blueprint("video_seat", __name__)
+witnesses = staff_only(Role.WITNESS, Role.SUPERVISOR)
+IDLE_PARTS = ("queue", "next", "today", "team", "nodes")
+CALL_PARTS = ("queue", "checklist", "tray", "verdict", "script")
+
+
+@bp.get("/seat")
+@witnesses
+def seat() -> str:
+    with reading() as session:
+        call = service.live_call_of(session, my_staff().id)
+        shown = _shown(session)
+        if call is None:
+            return render_template("video_seat/idle.html", **shown, **_idle(session, shown))
+        return render_template("video_seat/call.html", **shown, **_in_call(session, call))
+
+
+@bp.get("/seat/parts/<name>")
+@witnesses
+def part(name: str) -> str:
+    """One piece of the page as it is now; 404 when the page is not the one that has it (a call began or ended)."""
+    with reading() as session:
+        call = service.live_call_of(session, my_staff().id)
+        if name not in (IDLE_PARTS if call is None else CALL_PARTS):
+            raise NotFound
+        shown = _shown(session)
+        more = _idle(session, shown) if call is None else _in_call(session, call, whole=False)
+        return render_template(f"video_seat/parts/{name}.html", **shown, **more)
+
+
+@bp.post("/seat/next")
+@witnesses
+def answer_next() -> Response:
+    """接通下一位 without script."""
+    try:
+        if acts.answer_next(_fence()) is None:
+            flash("没有人在排队。", "ok")
+    except Problem as problem:
+        flash(problem.text, "bad")
+    return redirect(url_for("video_seat.seat"), 303)
+
+
+@bp.post("/seat/call/<session_no>/<verdict>")
+@witnesses
+def judge(session_no: str, verdict: str) -> Response:
+    """pass, technical-failure, or reject with reason (several), remark and internal_note; then the idle page says what happened."""
+    try:
+        call = _judged(session_no, verdict)
+        flash(_said(call), "ok")
+    except Problem as problem:
+        flash(problem.text, "bad")
+    return redirect(url_for("video_seat.seat"), 303)
+
+
+def _judged(session_no: str, verdict: str) -> VideoSession:
+    if verdict == "pass":
+        return acts.pass_video(_fence(), session_no)
+    if verdict == "technical-failure":
+        return acts.technical_failure(_fence(), session_no)
+    if verdict == "reject":
+        form = request.form
+        remark, internal = form.get("remark", "")[:200], form.get("internal_note", "")[:400]
+        return acts.reject(_fence(), session_no, form.getlist("reason"), remark, internal)
+    raise NotFound
+
+
+def _said(call: VideoSession) -> str:
+    lasted = int((call.ended_at - call.started_at).total_seconds()) if call.ended_at else 0
+    words = {
+        Verdict.PASSED: "已通过，投资者可继续办理",
+        Verdict.REJECTED: "已驳回，投资者会看到原因",
+        Verdict.REFUSED: "业务已终止，投资者会看到原因",
+        Verdict.TECHNICAL_FAILURE: "技术故障，投资者已回到队首",
+    }
+    told = words[call.verdict] if call.verdict else ""
+    return f"{call.case.investor.name}：{told}。通话 {lasted // 60:02d}:{lasted % 60:02d}。"
+
+
+def _fence() -> int:
+    return request.form.get("fence", 0, type=int)
+
+
+# --- what is shown
+
+
+def _shown(session: Session) -> dict[str, Any]:
+    """What both pages have: the seat (None before the first sitting down), its branch's queue."""
+    now, staff = datetime.now(UTC), my_staff()
+    branches = seats.served_branches(session, staff)
+    seat = seats.seat_of(session, staff.id)
+    branch = next(
+        (b for b in branches if seat is not None and b.id == seat.branch_id), branches[0] if branches else None
+    )
+    tickets = queues.waiting_list(session, [branch.id]) if branch else []
+    return {
+        "seat": seat,
+        "branch": branch,
+        "branches": branches,
+        "tickets": tickets,
+        "longest": page.longest_wait(tickets),
+        "team": seats.team(session, branch.id) if branch else [],
+        "now": now,
+        "state_titles": SEAT_STATE_TITLES,
+        "priority_titles": PRIORITY_TITLES,
+        "verdict_titles": VERDICT_TITLES,
+    }
+
+
+def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
+    staff, now, seat = my_staff(), shown["now"], shown["seat"]
+    return {
+        "upcoming": page.next_one(session, shown["tickets"]),
+        "today": page.today(session, staff.id, now),
+        "bar": page.day_bar(session, seat, now) if isinstance(seat, Seat) else None,
+        "recent": page.recent(session, staff.id),
+        "chosen_states": seats.CHOSEN_BY_HAND,
+        "licence_days": _licence_days(now),
+        "media_nodes": [node for node in signalling.media().nodes() if not node.draining],
+    }
+
+
+def _licence_days(now: datetime) -> int | None:
+    """Days until the licence ends, 0 on its last day; None: none is recorded."""
+    staff = my_staff()
+    if not staff.licence_no or staff.licence_until is None:
+        return None
+    return (staff.licence_until - now.astimezone(LOCAL).date()).days
+
+
+def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dict[str, Any]:
+    case = case_or_404(session, call.case.case_no)
+    marks = service.marks_of(call)
+    pictures = service.snapshots(session, call)
+    items = items_of(case.business_code)
+    shown: dict[str, Any] = {
+        "call": call,
+        "case": case,
+        "items": items,
+        "marks": marks,
+        "current": current_item(items, marks),
+        "locks": service.Locks(call),
+        "snapshots": pictures,
+        "numbers": {p.id: n for n, p in enumerate(pictures, 1)},
+        "zero": call.acknowledged_at or call.started_at,
+        "rejection": page.last_rejection(case),
+        "round": len(service.calls_of(session, case)),
+        "ticket": acts.ticket_of(session, call),
+    }
+    if whole:
+        shown |= {
+            "rows": facts.rows(session, case, stamp()),
+            "blames": blames(session, case),
+            "steps": steps_shown(session, case),
+        }
+    return shown
+
+
+def current_item(items: tuple[Item, ...], marks: dict[str, Any]) -> Item | None:
+    """The first one that nobody has looked at yet."""
+    return next((item for item in items if item.key not in marks), None)

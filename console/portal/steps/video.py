@@ -1,1 +1,173 @@
-"""video: being written."""
+"""视频验证 (app manual 2.2.2.5, web manual 2.5): queue up, be answered, talk.
+
+The witness's verdict finishes the step, never the investor.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, redirect, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from console import live
+from console.access import case_or_404, investor_only, stamp
+from console.cases.models import Case, Status
+from console.db import transaction
+from console.evidence.models import Evidence
+from console.queues import estimate
+from console.queues import service as queues
+from console.stamp import Stamp
+from console.video_seat import service
+from console.video_seat.checklist import Item, items_of
+from console.video_seat.models import VERDICT_TITLES, CheckMark, Verdict, VideoSession
+
+from . import Handed, NotYet
+
+PLACES_DRAWN = 6
+VERDICT_KINDS = {
+    Verdict.PASSED: "ok",
+    Verdict.REJECTED: "bad",
+    Verdict.REFUSED: "bad",
+    Verdict.TECHNICAL_FAILURE: "wait",
+}
+
+
+def show(session: Session, case: Case) -> dict[str, Any]:
+    """``stage`` is before, waiting or call: the page follows the status of the case."""
+    if case.status is Status.IN_VIDEO:
+        return {"stage": "call", "call": (call := service.live_call_on(session, case)), "cue": cue_of(call)}
+    if case.status is Status.IN_QUEUE:
+        return {"stage": "waiting"} | queue_facts(session, case)
+    branch = case.branch
+    return {"stage": "before", "waiting_now": queues.waiting(session, case.branch_id), "branch": branch}
+
+
+def submit(session: Session, case: Case, form: Mapping[str, str], stamp: Stamp) -> Handed:
+    raise NotYet({"": "视频验证由认证人员确认后自动进入下一步，不需要提交。"})
+
+
+# --- waiting
+
+
+def queue_facts(session: Session, case: Case) -> dict[str, Any]:
+    """Where the case stands in its branch's queue; ``line``: numbers of the places to draw, one's own among them."""
+    ticket = queues.waiting_ticket(session, case)
+    if ticket is None:
+        return {"ticket": None, "place": None, "eta": None, "line": [], "branch": case.branch}
+    place = queues.place(session, ticket)
+    mine = place.ahead + 1
+    first = max(1, min(mine - PLACES_DRAWN // 2, place.waiting - PLACES_DRAWN + 1))
+    return {
+        "ticket": ticket,
+        "place": place,
+        "mine": mine,
+        "line": list(range(first, min(place.waiting, first + PLACES_DRAWN - 1) + 1)),
+        "eta": estimate.wait_minutes(session, case.branch_id, place.ahead, datetime.now(UTC)),
+        "branch": case.branch,
+    }
+
+
+# --- in the call
+
+
+def cue_of(call: VideoSession | None) -> Item | None:
+    """The one thing to do now: the first item that the witness has not looked at."""
+    if call is None:
+        return None
+    marked = service.marks_of(call)
+    return next((item for item in items_of(call.case.business_code) if item.key not in marked), None)
+
+
+# --- ways in and out that need no script
+
+
+def routes(bp: Blueprint) -> None:
+    bp.add_url_rule("/case/<case_no>/video/join", "join_queue", join_queue, methods=["POST"])
+    bp.add_url_rule("/case/<case_no>/video/leave", "leave_queue", leave_queue, methods=["POST"])
+    bp.add_url_rule("/case/<case_no>/video/acknowledge", "acknowledge", acknowledge, methods=["POST"])
+
+
+@investor_only
+def join_queue(case_no: str) -> Response:
+    """开始视频通话"""
+    with transaction() as session:
+        queues.join(session, case_or_404(session, case_no), stamp())
+    return _back(case_no)
+
+
+@investor_only
+def leave_queue(case_no: str) -> Response:
+    """退出排队"""
+    with transaction() as session:
+        queues.leave(session, case_or_404(session, case_no), stamp())
+    return _back(case_no)
+
+
+@investor_only
+def acknowledge(case_no: str) -> Response:
+    acknowledged(case_no)
+    return _back(case_no)
+
+
+def acknowledged(case_no: str) -> VideoSession:
+    """The investor agreed on any of the two ways; the witness's page is told."""
+    with transaction() as session:
+        case = case_or_404(session, case_no)
+        call = service.live_call_on(session, case)
+        if call is None:
+            raise service.CallOver(case_no)
+        service.acknowledge(session, call, stamp())
+    live.call_changed(case_no, call.witness_id, "acknowledged", session_no=call.session_no)
+    return call
+
+
+def _back(case_no: str) -> Response:
+    return redirect(url_for("portal.step", case_no=case_no, key="video"), 303)
+
+
+# --- what staff see
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One item of the checklist: its mark, the second of the recording, the number of its snapshot."""
+
+    title: str
+    mark: CheckMark | None
+    offset: timedelta
+    snapshot: Evidence | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    call: VideoSession
+    kind: str
+    verdict: str
+    lasted: timedelta
+    proofs: list[Proof]
+    snapshots: list[Evidence]
+
+
+def facts(session: Session, case: Case) -> dict[str, Any]:
+    """Every call of the case that was ended, the latest first."""
+    return {"calls": [_shown(session, call) for call in service.calls_of(session, case) if call.ended_at is not None]}
+
+
+def _shown(session: Session, call: VideoSession) -> Shown:
+    zero, marks = service.clock_zero(call), service.marks_of(call)
+    proofs = []
+    for item in items_of(call.case.business_code):
+        made = marks.get(item.key)
+        offset = max(timedelta(), made.at - zero) if made else timedelta()
+        proofs.append(Proof(item.title, made, offset, made.snapshot if made else None))
+    return Shown(
+        call=call,
+        kind=VERDICT_KINDS[call.verdict] if call.verdict else "",
+        verdict=VERDICT_TITLES[call.verdict] if call.verdict else "未给出结论",
+        lasted=(call.ended_at or call.started_at) - call.started_at,
+        proofs=proofs,
+        snapshots=service.snapshots(session, call),
+    )

@@ -1,0 +1,214 @@
+"""坐席: who sits where in which state, who may answer, and whose page is the one that counts."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, joinedload
+
+from console.people.audit import note_staff
+from console.people.models import Branch, Staff
+from console.people.numbers import LOCAL
+from console.problem import Problem
+from console.stamp import Stamp
+
+from . import service
+from .models import SEAT_STATE_TITLES, Seat, SeatInterval, SeatState, Ticket
+
+SILENCE = timedelta(seconds=75)  # a seat whose page has said nothing for so long has left
+CHOSEN_BY_HAND = (SeatState.ONLINE, SeatState.BREAK, SeatState.MEETING, SeatState.TRAINING, SeatState.OFFLINE)
+
+
+class LicenceMissing(Problem):
+    status, code = 409, "licence_missing"
+    text = "没有有效的执业资格证号，不能上线。请联系管理员更新登记。"
+
+
+class SeatLost(Problem):
+    """The seat was taken over by another page of the same witness: this one is stale."""
+
+    status, code = 409, "seat_lost"
+    text = "您的坐席已在另一个页面打开，这次操作没有生效。请在那个页面继续，或刷新本页接回坐席。"
+
+
+class SeatBusy(Problem):
+    status, code = 409, "seat_busy"
+    text = "通话中不能切换坐席状态。请先给出结论，结束通话。"
+
+
+class NotOnline(Problem):
+    status, code = 409, "not_online"
+    text = "上线后才能接通投资者。请先切换到“在线”。"
+
+
+class NotYourBranch(Problem):
+    status, code = 404, "404"
+    text = "没有找到，或者您没有权限。"
+
+
+# --- whose seat
+
+
+def served_branches(session: Session, staff: Staff) -> list[Branch]:
+    """The branches whose queues this person may serve, in the order of the register."""
+    every = session.scalars(select(Branch).where(Branch.broker_id == staff.broker_id).order_by(Branch.id))
+    return [branch for branch in every if staff.serves(branch.id)]
+
+
+def seat_of(session: Session, staff_id: int) -> Seat | None:
+    return session.scalar(select(Seat).where(Seat.staff_id == staff_id).options(joinedload(Seat.branch)))
+
+
+def sit(session: Session, staff: Staff, stamp: Stamp) -> Seat:
+    """A page takes the seat: from now on acts of any older page are refused (SeatLost)."""
+    seat = _locked(session, staff.id) or _made(session, staff, stamp)
+    seat.fence += 1
+    seat.seen_at = stamp.at
+    session.flush()
+    return seat
+
+
+def seated(session: Session, staff_id: int, fence: int) -> Seat:
+    """The seat of this witness, locked, if ``fence`` is that of the page that holds it. Raises SeatLost."""
+    seat = _locked(session, staff_id)
+    if seat is None or seat.fence != fence:
+        raise SeatLost(staff_id)
+    return seat
+
+
+def _locked(session: Session, staff_id: int) -> Seat | None:
+    found = select(Seat).where(Seat.staff_id == staff_id).with_for_update()
+    return session.scalar(found, execution_options={"populate_existing": True})
+
+
+def _made(session: Session, staff: Staff, stamp: Stamp) -> Seat:
+    branches = served_branches(session, staff)
+    if not branches:
+        raise NotYourBranch(staff.id)
+    seat = Seat(
+        staff_id=staff.id, branch_id=branches[0].id, state=SeatState.OFFLINE, since=stamp.at, seen_at=stamp.at, fence=0
+    )
+    try:
+        with session.begin_nested():
+            session.add(seat)
+            session.flush()
+    except IntegrityError:  # a second page sat down in the same moment
+        return session.scalars(select(Seat).where(Seat.staff_id == staff.id).with_for_update()).one()
+    return seat
+
+
+# --- states
+
+
+def go(session: Session, staff: Staff, branch_id: int, state: SeatState, stamp: Stamp) -> Seat:
+    """Change the seat's state (and branch); going online gives the page a new fence. Raises LicenceMissing, SeatBusy, NotYourBranch."""
+    if state not in CHOSEN_BY_HAND:
+        raise ValueError(state)
+    if branch_id not in {branch.id for branch in served_branches(session, staff)}:
+        raise NotYourBranch(branch_id)
+    seat = _locked(session, staff.id) or _made(session, staff, stamp)
+    if seat.state is SeatState.IN_CALL:
+        raise SeatBusy(staff.id)
+    if state is SeatState.ONLINE:
+        require_licence(staff, stamp.at)
+        seat.fence += 1
+    if (seat.state, seat.branch_id) != (state, branch_id):
+        seat.branch_id = branch_id
+        enter(session, seat, state, stamp.at)
+        note_staff(session, session.get_one(Staff, staff.id), "seat_state", stamp, detail=SEAT_STATE_TITLES[state])
+    seat.seen_at = stamp.at
+    session.flush()
+    return seat
+
+
+def require_licence(staff: Staff, at: datetime) -> None:
+    """执业资格证号 in date on the local day of ``at``."""
+    today = at.astimezone(LOCAL).date()
+    if not staff.licence_no or staff.licence_until is None or staff.licence_until < today:
+        raise LicenceMissing(staff.id)
+
+
+def enter(session: Session, seat: Seat, state: SeatState, at: datetime) -> None:
+    """Be in ``state`` from ``at`` on; the interval before it is closed."""
+    for interval in session.scalars(
+        select(SeatInterval).where(SeatInterval.seat_id == seat.id, SeatInterval.ended_at.is_(None))
+    ):
+        interval.ended_at = at
+    session.add(SeatInterval(seat_id=seat.id, branch_id=seat.branch_id, state=state, started_at=at))
+    seat.state, seat.since = state, at
+    session.flush()
+
+
+def heartbeat(session: Session, staff_id: int, fence: int, stamp: Stamp) -> Seat:
+    """The page that holds the seat is there. Raises SeatLost."""
+    seat = seated(session, staff_id, fence)
+    seat.seen_at = stamp.at
+    return seat
+
+
+def retire_silent(session: Session, stamp: Stamp) -> list[Seat]:
+    """Seats whose page fell silent go offline as of when it was last heard; a call stays with its witness until it is ended."""
+    silent = session.scalars(
+        select(Seat)
+        .where(Seat.state.not_in((SeatState.OFFLINE, SeatState.IN_CALL)), Seat.seen_at < stamp.at - SILENCE)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for seat in silent:
+        enter(session, seat, SeatState.OFFLINE, max(seat.seen_at, seat.since))
+    return list(silent)
+
+
+def team(session: Session, branch_id: int) -> list[Seat]:
+    """Everybody on a seat of the branch: online ones first, then calls, then pauses; offline ones are left out."""
+    order = [SeatState.ONLINE, SeatState.IN_CALL, SeatState.BREAK, SeatState.MEETING, SeatState.TRAINING]
+    found = session.scalars(
+        select(Seat)
+        .where(Seat.branch_id == branch_id, Seat.state != SeatState.OFFLINE)
+        .options(joinedload(Seat.staff))
+        .order_by(Seat.id)
+    )
+    return sorted(found, key=lambda seat: order.index(seat.state))
+
+
+# --- answering
+
+
+def answer_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
+    """接通下一位. None when nobody waits. Raises NotOnline, LicenceMissing."""
+    _require_online(session, seat, stamp)
+    ticket = service.claim_next(session, seat, stamp)
+    if ticket is not None:
+        enter(session, seat, SeatState.IN_CALL, stamp.at)
+    return ticket
+
+
+def answer(session: Session, seat: Seat, ticket_id: int, stamp: Stamp, why: str = "") -> Ticket:
+    """Pick one from the list. Raises AlreadyAnswered, WhyMissing, NotOnline, LicenceMissing; NotYourBranch for another branch's ticket."""
+    _require_online(session, seat, stamp)
+    ticket = session.get(Ticket, ticket_id)
+    if ticket is None or not _staff(session, seat).serves(ticket.branch_id) or not _same_broker(session, seat, ticket):
+        raise NotYourBranch(ticket_id)
+    claimed = service.claim(session, seat, ticket, stamp, why)
+    enter(session, seat, SeatState.IN_CALL, stamp.at)
+    return claimed
+
+
+def free(session: Session, staff_id: int, at: datetime) -> None:
+    """The call is over: the witness is online again."""
+    seat = _locked(session, staff_id)
+    if seat is not None and seat.state is SeatState.IN_CALL:
+        enter(session, seat, SeatState.ONLINE, at)
+
+
+def _require_online(session: Session, seat: Seat, stamp: Stamp) -> None:
+    if seat.state is not SeatState.ONLINE:
+        raise NotOnline(seat.staff_id)
+    require_licence(_staff(session, seat), stamp.at)
+
+
+def _staff(session: Session, seat: Seat) -> Staff:
+    return session.get_one(Staff, seat.staff_id)
+
+
+def _same_broker(session: Session, seat: Seat, ticket: Ticket) -> bool:
+    return ticket.branch.broker_id == _staff(session, seat).broker_id

@@ -1,0 +1,169 @@
+"""What a seat's page asks for, whichever way it asks (socket event or form): one transaction each, then the pushes.
+
+Every act names the ``fence`` of the page; a stale page is refused (SeatLost).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound
+
+from console import live
+from console.access import my_staff, stamp
+from console.db import reading, transaction
+from console.evidence.models import Evidence, Kind
+from console.people.models import Staff
+from console.queues import seats
+from console.queues.models import Seat, SeatState, Ticket
+from console.stamp import Stamp
+
+from . import service, signalling
+from .models import CheckResult, VideoSession
+
+T = TypeVar("T")
+Verdict = Callable[[Session, VideoSession, Stamp], T]
+
+
+# --- the seat
+
+
+def sit() -> Seat:
+    """This page takes the seat; an older page of the same witness is told to stop."""
+    with transaction() as session:
+        seat = seats.sit(session, session.get_one(Staff, my_staff().id), stamp())
+    live.seat_taken(seat.staff_id, seat.fence)
+    return seat
+
+
+def go(fence: int, state: SeatState, branch_id: int | None) -> Seat:
+    with transaction() as session:
+        seat = seats.seated(session, my_staff().id, fence)
+        before = seat.branch_id
+        staff = session.get_one(Staff, seat.staff_id)
+        seat = seats.go(session, staff, branch_id if branch_id is not None else before, state, stamp())
+    for branch in {before, seat.branch_id}:
+        live.seats_changed(branch)
+    return seat
+
+
+def heartbeat(fence: int) -> Seat:
+    with transaction() as session:
+        return seats.heartbeat(session, my_staff().id, fence, stamp())
+
+
+# --- answering
+
+
+def answer_next(fence: int) -> VideoSession | None:
+    return _answer(fence, seats.answer_next)
+
+
+def answer(fence: int, ticket_id: int, why: str) -> VideoSession | None:
+    return _answer(fence, lambda session, seat, mark: seats.answer(session, seat, ticket_id, mark, why))
+
+
+def _answer(fence: int, claim: Callable[[Session, Seat, Stamp], Ticket | None]) -> VideoSession | None:
+    """Ticket and call come into being together; without a place at a media node nobody is answered."""
+    node = signalling.media().place()
+    with transaction() as session:
+        seat = seats.seated(session, my_staff().id, fence)
+        ticket = claim(session, seat, stamp())
+        if ticket is None:
+            return None
+        call = service.start(session, ticket, seat, node, stamp())
+    live.call_changed(call.case.case_no, call.witness_id, "answered", session_no=call.session_no)
+    live.seats_changed(seat.branch_id)
+    return call
+
+
+# --- in the call
+
+
+def my_call(session: Session, session_no: str) -> VideoSession:
+    """The call of this number if it is the asking witness's own; else a 404 like any other."""
+    call = session.scalar(
+        select(VideoSession).where(VideoSession.session_no == session_no, VideoSession.witness_id == my_staff().id)
+    )
+    if call is None or not my_staff().serves(call.case.branch_id):
+        raise NotFound
+    return call
+
+
+@contextmanager
+def _holding(fence: int, session_no: str) -> Iterator[tuple[Session, VideoSession]]:
+    """A transaction in which the page holds the seat and the call is this witness's."""
+    with transaction() as session:
+        seats.seated(session, my_staff().id, fence)
+        yield session, my_call(session, session_no)
+
+
+def offer(fence: int, session_no: str, sdp: str) -> str:
+    """The witness's leg."""
+    with _holding(fence, session_no) as (_, call):
+        if call.ended_at is not None:
+            raise service.CallOver(session_no)
+    return signalling.connect(call, "witness", sdp)
+
+
+def take_snapshot(fence: int, session_no: str, kind: Kind) -> Evidence:
+    with reading() as session:
+        call = my_call(session, session_no)
+    taken = signalling.media().snapshot(session_no, call.node or "")
+    picture = Path(taken.path)
+    with _holding(fence, session_no) as (session, call):
+        kept = service.take_snapshot(session, call, kind, picture, taken.width, taken.height, taken.at, stamp())
+    picture.unlink(missing_ok=True)
+    return kept
+
+
+def mark(
+    fence: int, session_no: str, item: str, result: CheckResult, at: datetime | None, snapshot: str | None
+) -> None:
+    with _holding(fence, session_no) as (session, call):
+        picture = next((p for p in service.snapshots(session, call) if p.public_id == snapshot), None)
+        if snapshot and picture is None:
+            raise NotFound
+        service.mark(session, call, item, result, stamp(), at=at, snapshot=picture)
+        case_no, staff_id = call.case.case_no, call.witness_id
+    live.call_changed(case_no, staff_id, "marked", session_no=session_no)
+
+
+def write_note(fence: int, session_no: str, text: str) -> None:
+    with _holding(fence, session_no) as (session, call):
+        service.write_note(session, call, text)
+
+
+# --- verdicts
+
+
+def pass_video(fence: int, session_no: str) -> VideoSession:
+    return _end(fence, session_no, service.pass_video)
+
+
+def technical_failure(fence: int, session_no: str) -> VideoSession:
+    return _end(fence, session_no, service.technical_failure)
+
+
+def reject(fence: int, session_no: str, codes: list[str], remark: str, internal_note: str) -> VideoSession:
+    return _end(
+        fence, session_no, lambda session, call, mark: service.reject(session, call, codes, remark, internal_note, mark)
+    )
+
+
+def _end(fence: int, session_no: str, verdict: Verdict[Any]) -> VideoSession:
+    with _holding(fence, session_no) as (session, call):
+        verdict(session, call, stamp())
+        branch_id = call.case.branch_id
+    signalling.media().hang_up_soon(session_no, call.node)
+    live.call_changed(call.case.case_no, call.witness_id, "ended", session_no=session_no)
+    live.seats_changed(branch_id)
+    return call
+
+
+def ticket_of(session: Session, call: VideoSession) -> Ticket:
+    return session.get_one(Ticket, call.ticket_id)

@@ -1,0 +1,95 @@
+"""The media nodes as a call needs them: placed, offered to, photographed, hung up; what they refuse is said in Chinese.
+
+Blocking calls over Redis: never inside a transaction.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from console import runtime
+from console.adapters.media import MediaNodes, MediaRefused, MediaTimeout, NodeState, NoMediaNode, Snapshot
+from console.problem import Problem
+
+T = TypeVar("T")
+log = structlog.get_logger()
+SIDES = ("investor", "witness")
+TEXTS = {
+    "no_picture": "还没有收到投资者的画面，不能抓拍。请确认投资者已接通，再试一次。",
+    "no_leg": "投资者还没有接通，不能抓拍。",
+    "no_call": "通话还没有接通，或已中断。请等待重新连接后再试。",
+    "bad_offer": "浏览器给出的连接信息无法识别。请刷新页面，或换用最新的 Chrome、Edge、Safari。",
+    "call_over": "通话已经结束。",
+}
+
+
+class MediaAway(Problem):
+    """No node has room, or the node does not answer: nothing was changed, trying again may help."""
+
+    status, code = 503, "media_away"
+    text = "录像节点暂时没有余量或没有响应。请稍后再试；多次失败请联系系统管理员。"
+
+
+class MediaSaysNo(Problem):
+    status, code = 409, "media_refused"
+
+    def __init__(self, refused: MediaRefused):
+        super().__init__(refused.code, text=TEXTS.get(refused.code, MediaAway.text))
+        self.reason = refused.code
+
+
+class Media:
+    """One for a request or an event: cheap to make."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._nodes = MediaNodes(redis)
+
+    def place(self) -> str:
+        """The node for a new call. Raises MediaAway."""
+        return _plainly(self._nodes.place)
+
+    def offer(self, session_no: str, side: str, sdp: str, node: str, epoch: int) -> str:
+        """The answer's SDP. Raises NoMediaNode when the node is gone, MediaAway, MediaSaysNo."""
+        return _plainly(lambda: self._nodes.offer(session_no, side, sdp, node=node, epoch=epoch), gone_is_told=True)
+
+    def snapshot(self, session_no: str, node: str) -> Snapshot:
+        """What the investor's side shows now. Raises MediaAway, MediaSaysNo."""
+        return _plainly(lambda: self._nodes.snapshot(session_no, "investor", node=node))
+
+    def hang_up_soon(self, session_no: str, node: str | None) -> None:
+        """End the call at its node, beside the caller: the verdict does not wait for it."""
+        if node is not None:
+            runtime.spawn(_hang_up, self._nodes, session_no, node)
+
+    def nodes(self) -> list[NodeState]:
+        """The living nodes; none while Redis is away."""
+        try:
+            return self._nodes.alive()
+        except RedisError:
+            return []
+
+
+def _hang_up(nodes: MediaNodes, session_no: str, node: str) -> None:
+    try:
+        confirmed = nodes.hang_up(session_no, node=node)
+    except (MediaRefused, RedisError) as error:
+        log.warning("hang_up_failed", session=session_no, node=node, error=type(error).__name__)
+        return
+    if not confirmed:
+        log.warning("hang_up_unconfirmed", session=session_no, node=node)
+
+
+def _plainly(ask: Callable[[], T], *, gone_is_told: bool = False) -> T:
+    try:
+        return ask()
+    except NoMediaNode as error:
+        if gone_is_told:
+            raise
+        raise MediaAway(str(error)) from error
+    except MediaRefused as refused:
+        raise MediaSaysNo(refused) from refused
+    except (MediaTimeout, RedisError) as error:
+        raise MediaAway(str(error)) from error

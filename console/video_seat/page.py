@@ -1,0 +1,187 @@
+"""What the seat's page shows besides the call itself: the queue, the next one, today, the team. Reads only."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
+
+from console.cases.models import Case, Rejection, RejectionReason
+from console.people.models import Staff
+from console.people.numbers import LOCAL
+from console.queues import service as queues
+from console.queues.models import Seat, SeatInterval, SeatState, Ticket
+
+from .models import Verdict, VideoSession
+
+RECENT = 8
+
+
+# --- who is next
+
+
+@dataclass(frozen=True)
+class NextOne:
+    """The head of the queue: who, what for, and what went wrong the last time."""
+
+    ticket: Ticket
+    calls: int
+    rejection: Rejection | None
+    by: str
+
+    @property
+    def case(self) -> Case:
+        return self.ticket.case
+
+    @property
+    def reasons(self) -> list[RejectionReason]:
+        return self.rejection.reasons if self.rejection else []
+
+
+def next_one(session: Session, tickets: list[Ticket]) -> NextOne | None:
+    if not tickets:
+        return None
+    case = tickets[0].case
+    calls = session.scalar(select(func.count()).where(VideoSession.case_id == case.id)) or 0
+    rejection = last_rejection(case)
+    return NextOne(tickets[0], calls, rejection, name_of(session, rejection.by) if rejection else "")
+
+
+def last_rejection(case: Case) -> Rejection | None:
+    return case.rejections[-1] if case.rejections else None
+
+
+def name_of(session: Session, by: str) -> str:
+    """The name behind ``staff:12``, else ''."""
+    kind, _, number = by.partition(":")
+    staff = session.get(Staff, int(number)) if kind == "staff" else None
+    return staff.name if staff else ""
+
+
+def longest_wait(tickets: list[Ticket]) -> datetime | None:
+    """Since when the one who has waited longest waits."""
+    return min((ticket.joined_at for ticket in tickets), default=None)
+
+
+def branch_queue(session: Session, seat: Seat) -> list[Ticket]:
+    return queues.waiting_list(session, [seat.branch_id])
+
+
+# --- today
+
+
+@dataclass(frozen=True)
+class Today:
+    """``first_time``: share in % of the verdicts that passed a case in its first call; None before there is any."""
+
+    answered: int
+    first_time: int | None
+    mean_seconds: float | None
+    rejected: int
+
+
+def today(session: Session, staff_id: int, at: datetime) -> Today:
+    """This witness's own day, from midnight in Shanghai."""
+    calls = session.scalars(
+        select(VideoSession).where(VideoSession.witness_id == staff_id, VideoSession.started_at >= midnight(at))
+    ).all()
+    ended = [call for call in calls if call.ended_at is not None]
+    judged = [call for call in ended if call.verdict is not Verdict.TECHNICAL_FAILURE]
+    seconds = [(call.ended_at - call.started_at).total_seconds() for call in ended if call.ended_at]
+    first = sum(call.verdict is Verdict.PASSED and _is_first(session, call) for call in judged)
+    return Today(
+        answered=len(calls),
+        first_time=round(100 * first / len(judged)) if judged else None,
+        mean_seconds=sum(seconds) / len(seconds) if seconds else None,
+        rejected=sum(call.verdict in (Verdict.REJECTED, Verdict.REFUSED) for call in judged),
+    )
+
+
+def _is_first(session: Session, call: VideoSession) -> bool:
+    earlier = select(func.count()).where(
+        VideoSession.case_id == call.case_id,
+        VideoSession.id < call.id,
+        VideoSession.verdict != Verdict.TECHNICAL_FAILURE,
+    )
+    return not session.scalar(earlier)
+
+
+def recent(session: Session, staff_id: int) -> list[VideoSession]:
+    """最近通话, the latest first."""
+    return list(
+        session.scalars(
+            select(VideoSession)
+            .where(VideoSession.witness_id == staff_id, VideoSession.ended_at.is_not(None))
+            .options(joinedload(VideoSession.case).joinedload(Case.investor))
+            .order_by(VideoSession.id.desc())
+            .limit(RECENT)
+        )
+    )
+
+
+# --- the bar of the day
+
+WIDTH = 656  # units of the drawing
+KINDS = {
+    SeatState.ONLINE: ("ok", "在线"),
+    SeatState.IN_CALL: ("act", "通话"),
+    SeatState.BREAK: ("wait", "小休"),
+    SeatState.MEETING: ("mid", "会议与培训"),
+    SeatState.TRAINING: ("mid", "会议与培训"),
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    kind: str
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
+class DayBar:
+    """The seat's states of today drawn over ``ticks`` (hours); ``totals``: kind, title, h:mm."""
+
+    blocks: list[Block]
+    ticks: list[tuple[float, str]]
+    now: float
+    totals: list[tuple[str, str, str]]
+
+
+def day_bar(session: Session, seat: Seat, at: datetime) -> DayBar:
+    day, local = midnight(at), at.astimezone(LOCAL)
+    intervals = session.scalars(
+        select(SeatInterval)
+        .where(SeatInterval.seat_id == seat.id, (SeatInterval.ended_at.is_(None)) | (SeatInterval.ended_at > day))
+        .order_by(SeatInterval.started_at)
+    ).all()
+    spans = [(i.state, max(i.started_at, day), min(i.ended_at or at, at)) for i in intervals if i.state in KINDS]
+    first = min([9, local.hour, *(start.astimezone(LOCAL).hour for _, start, _ in spans)])
+    last = max(17, local.hour + 1)
+    begin = day + timedelta(hours=first)
+    scale = WIDTH / ((last - first) * 3600)
+
+    def place(moment: datetime) -> float:
+        return round((moment - begin).total_seconds() * scale, 1)
+
+    blocks = [Block(KINDS[s][0], place(a), max(0.5, round(place(b) - place(a), 1))) for s, a, b in spans if b > a]
+    step = max(1, (last - first) // 4)
+    ticks = [(round((hour - first) * 3600 * scale, 1), f"{hour:02d}:00") for hour in range(first, last + 1, step)]
+    return DayBar(blocks, ticks, place(at), _totals(spans))
+
+
+def _totals(spans: list[tuple[SeatState, datetime, datetime]]) -> list[tuple[str, str, str]]:
+    seconds: dict[tuple[str, str], float] = {}
+    for state, start, end in spans:
+        seconds[KINDS[state]] = seconds.get(KINDS[state], 0) + (end - start).total_seconds()
+    order = list(dict.fromkeys(KINDS.values()))
+    return [
+        (kind, title, f"{int(seconds[kind, title]) // 3600}:{int(seconds[kind, title]) % 3600 // 60:02d}")
+        for kind, title in order
+        if (kind, title) in seconds
+    ]
+
+
+def midnight(at: datetime) -> datetime:
+    """The beginning of the local day of ``at``."""
+    return at.astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0)

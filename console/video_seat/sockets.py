@@ -1,0 +1,190 @@
+"""/seat: a witness's page. Each event is checked by itself; the acknowledgement is a plain dict, {error, code} when refused.
+
+Payloads hold ``fence`` (from the acknowledgement of ``sit``) and, in a call, ``call`` (its session number).
+"""
+
+from datetime import datetime
+from typing import Any
+
+from flask import url_for
+from flask_socketio import join_room
+
+from console import live
+from console.access import my_staff, on_socket_staff
+from console.db import reading
+from console.evidence.models import Kind
+from console.people.models import Role
+from console.problem import Problem
+from console.queues import seats
+from console.queues.models import Seat, SeatState
+
+from . import acts, service, signalling
+from .models import CheckResult, VideoSession
+
+witnesses = on_socket_staff(Role.WITNESS, Role.SUPERVISOR)
+
+
+class BadPayload(Problem):
+    status, code = 422, "bad_payload"
+    text = "页面发来的内容无法识别，请刷新页面。"
+
+
+def _text(payload: Any, name: str, default: str | None = None) -> str:
+    value = payload.get(name, default) if isinstance(payload, dict) else None
+    if not isinstance(value, str):
+        raise BadPayload(name)
+    return value
+
+
+def _number(payload: Any, name: str) -> int:
+    value = payload.get(name) if isinstance(payload, dict) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadPayload(name)
+    return value
+
+
+def _fence(payload: Any) -> int:
+    return _number(payload, "fence")
+
+
+def _call(payload: Any) -> str:
+    return _text(payload, "call")
+
+
+def _of_seat(seat: Seat) -> dict[str, Any]:
+    return {
+        "state": seat.state.value,
+        "since": seat.since.isoformat(),
+        "branch": seat.branch_id,
+        "fence": seat.fence,
+    }
+
+
+def _of_call(call: VideoSession | None) -> dict[str, Any]:
+    return {"call": call.session_no if call else None, "url": url_for("video_seat.seat")}
+
+
+# --- the seat
+
+
+@live.socketio.on("connect", namespace=live.SEAT)
+@witnesses
+def connect(auth: object = None) -> None:
+    with reading() as session:
+        branches = seats.served_branches(session, my_staff())
+    for branch in branches:
+        join_room(live.branch_room(branch.id))
+    join_room(live.staff_room(my_staff().id))
+
+
+@live.socketio.on("sit", namespace=live.SEAT)
+@witnesses
+def sit(payload: object = None) -> dict[str, Any]:
+    """This page takes the seat. → {state, since, branch, fence}"""
+    return _of_seat(acts.sit())
+
+
+@live.socketio.on("state", namespace=live.SEAT)
+@witnesses
+def state(payload: Any = None) -> dict[str, Any]:
+    """{fence, state, branch?} → {state, since, branch, fence}"""
+    try:
+        chosen = SeatState(_text(payload, "state"))
+        branch = _number(payload, "branch") if payload.get("branch") is not None else None
+        return _of_seat(acts.go(_fence(payload), chosen, branch))
+    except ValueError as error:
+        raise BadPayload("state") from error
+
+
+@live.socketio.on("heartbeat", namespace=live.SEAT)
+@witnesses
+def heartbeat(payload: Any = None) -> dict[str, Any]:
+    return _of_seat(acts.heartbeat(_fence(payload)))
+
+
+@live.socketio.on("answer_next", namespace=live.SEAT)
+@witnesses
+def answer_next(payload: Any = None) -> dict[str, Any]:
+    """{fence} → {call, url}; ``call`` is null when nobody waits."""
+    return _of_call(acts.answer_next(_fence(payload)))
+
+
+@live.socketio.on("answer", namespace=live.SEAT)
+@witnesses
+def answer(payload: Any = None) -> dict[str, Any]:
+    """{fence, ticket, why} → {call, url}"""
+    return _of_call(acts.answer(_fence(payload), _number(payload, "ticket"), _text(payload, "why", "")))
+
+
+# --- the call
+
+
+@live.socketio.on("offer", namespace=live.SEAT)
+@witnesses
+def offer(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, sdp} → {sdp}"""
+    sdp = _text(payload, "sdp")
+    if len(sdp) > signalling.LONGEST_OFFER:
+        raise BadPayload("sdp")
+    return {"sdp": acts.offer(_fence(payload), _call(payload), sdp)}
+
+
+@live.socketio.on("snapshot", namespace=live.SEAT)
+@witnesses
+def snapshot(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, kind} → {id, url}"""
+    try:
+        kind = Kind(_text(payload, "kind"))
+    except ValueError as error:
+        raise BadPayload("kind") from error
+    if kind not in service.SNAPSHOTS:
+        raise BadPayload("kind")
+    kept = acts.take_snapshot(_fence(payload), _call(payload), kind)
+    return {"id": kept.public_id, "url": url_for("desk.evidence", public_id=kept.public_id)}
+
+
+@live.socketio.on("mark", namespace=live.SEAT)
+@witnesses
+def mark(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, item, result, at?, snapshot?}: ``at`` ISO, default now; ``snapshot`` the id of a picture of this call."""
+    try:
+        result = CheckResult(_text(payload, "result"))
+        at = datetime.fromisoformat(_text(payload, "at")) if payload.get("at") else None
+    except ValueError as error:
+        raise BadPayload("mark") from error
+    if at is not None and at.tzinfo is None:
+        raise BadPayload("at")
+    named = _text(payload, "snapshot") if payload.get("snapshot") else None
+    acts.mark(_fence(payload), _call(payload), _text(payload, "item"), result, at, named)
+    return {"marked": True}
+
+
+@live.socketio.on("note", namespace=live.SEAT)
+@witnesses
+def note(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, text}: 备注, which the investor never reads."""
+    acts.write_note(_fence(payload), _call(payload), _text(payload, "text"))
+    return {"noted": True}
+
+
+@live.socketio.on("pass", namespace=live.SEAT)
+@witnesses
+def pass_video(payload: Any = None) -> dict[str, Any]:
+    return _of_call(acts.pass_video(_fence(payload), _call(payload)))
+
+
+@live.socketio.on("reject", namespace=live.SEAT)
+@witnesses
+def reject(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, reasons, remark?, internal_note?}"""
+    codes = payload.get("reasons") if isinstance(payload, dict) else None
+    if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+        raise BadPayload("reasons")
+    remark, internal = _text(payload, "remark", "")[:200], _text(payload, "internal_note", "")[:400]
+    return _of_call(acts.reject(_fence(payload), _call(payload), codes, remark, internal))
+
+
+@live.socketio.on("technical_failure", namespace=live.SEAT)
+@witnesses
+def technical_failure(payload: Any = None) -> dict[str, Any]:
+    return _of_call(acts.technical_failure(_fence(payload), _call(payload)))
