@@ -1,9 +1,9 @@
-"""admin"""
+"""登记: the registers, on Flask-Admin."""
 
 from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from . import views
+    from . import site
 
-    app.register_blueprint(views.bp)
+    site.build(app)

@@ -1,0 +1,48 @@
+"""营业部."""
+
+from typing import Any, ClassVar
+
+from wtforms.validators import Regexp
+
+from console.access import my_staff
+from console.people.models import Branch
+
+from .base import Register
+from .scope import head_office, my_branches
+from .session import session
+
+CLOCK = Regexp(r"^([01]\d|2[0-3]):[0-5]\d$", message="请按 08:30 的格式填写。")
+
+
+class Branches(Register):
+    group, hint = "机构与人员", "服务时间决定复核到期时间。代码一经使用不再修改。"
+    column_list = ("code", "name", "phone", "address", "opens_at", "closes_at")
+    column_labels: ClassVar = {
+        "code": "代码",
+        "name": "名称",
+        "phone": "电话",
+        "address": "地址",
+        "opens_at": "开始服务",
+        "closes_at": "结束服务",
+    }
+    column_searchable_list = ("code", "name")
+    column_default_sort = "code"
+    form_columns = ("code", "name", "phone", "address", "opens_at", "closes_at")
+    form_args: ClassVar = {"opens_at": {"validators": [CLOCK]}, "closes_at": {"validators": [CLOCK]}}
+    can_edit = True
+
+    def __init__(self) -> None:
+        super().__init__(Branch, session, name="营业部", endpoint="admin_branches", url="/admin/branches")
+
+    @property
+    def can_create(self) -> bool:  # type: ignore[override]
+        return head_office()
+
+    def in_scope(self, query: Any) -> Any:
+        query = query.filter(Branch.broker_id == my_staff().broker_id)
+        return query if head_office() else query.filter(Branch.id.in_(my_branches()))
+
+    def on_model_change(self, form: Any, model: Branch, is_created: bool) -> None:
+        if is_created:
+            model.broker_id = my_staff().broker_id
+        super().on_model_change(form, model, is_created)
