@@ -19,7 +19,6 @@ MOST_FAILED = 200  # looked at, the latest first
 class Job(StrEnum):
     PROCESS_PHOTO = "worker.documents.process_photo"
     KEEP_RECORDING = "worker.recordings.keep"
-    SEND_SMS = "worker.messages.send_sms"
     SWEEP = "worker.sweep.sweep"
 
 

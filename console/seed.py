@@ -1,0 +1,200 @@
+"""The demo broker: everybody and everything one needs to try the house alone. The data lie in ``seeds/`` as TOML and Markdown."""
+
+import tomllib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from console import vault
+from console.agreements.models import Purpose
+from console.agreements.service import import_version
+from console.app import open_house
+from console.businesses import BUSINESSES
+from console.businesses.suitability import InvestorClass, RiskGrade
+from console.cases.models import Reason
+from console.config import Settings
+from console.db import transaction
+from console.people.models import ROLE_TITLES, BankCard, Branch, Broker, Investor, Role, Staff, TradingCode
+from console.people.numbers import LOCAL
+from console.people.passwords import hash_password
+from console.stamp import Stamp
+
+SEEDS = Path(__file__).parent / "seeds"
+DEMO_PASSWORD = "witness-desk-demo"
+LICENCE_DAYS = 730
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads((SEEDS / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class DemoSignIn:
+    """One line of what to type at the staff's sign-in page, and what there is to do then."""
+
+    role: str
+    username: str
+    password: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.role}  {self.username} / {self.password}  {self.hint}"
+
+
+@dataclass(frozen=True)
+class DemoInvestor:
+    """One line of what to type at the portal: 修改结算账户 asks for the ID number, 增开交易编码 for the phone."""
+
+    name: str
+    id_no: str
+    phone: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"投资者  {self.name}  身份证 {self.id_no}  手机 {self.phone}  {self.hint}"
+
+
+def _role_title(person: dict[str, Any]) -> str:
+    return "、".join(ROLE_TITLES[Role(role)] for role in person["roles"])
+
+
+_BROKER = _table("broker")
+_STAFF: list[dict[str, Any]] = _table("staff")["staff"]
+_INVESTORS: list[dict[str, Any]] = _table("investors")["investor"]
+DEMO_BROKER_NO: str = _BROKER["broker_no"]
+DEMO_SIGN_INS = [DemoSignIn(_role_title(each), each["username"], DEMO_PASSWORD, each["hint"]) for each in _STAFF]
+DEMO_INVESTORS = [
+    DemoInvestor(each["name"], each["id_no"], each["phone"], each["hint"]) for each in _INVESTORS if "hint" in each
+]
+
+
+def is_empty(session: Session) -> bool:
+    """Whether there is no broker yet: only then is anything seeded."""
+    return not session.scalar(select(exists().where(Broker.id.is_not(None))))
+
+
+def seed_demo(settings: Settings) -> bool:
+    """Fill an empty database with the demo broker, all or nothing. False when there is a broker already."""
+    open_house(settings)
+    with transaction() as session:
+        if not is_empty(session):
+            return False
+    hashes = {each["username"]: hash_password(DEMO_PASSWORD) for each in _STAFF}
+    try:
+        with transaction() as session:
+            if not is_empty(session):
+                return False
+            fill(session, hashes, Stamp.of_system("seed"))
+    except IntegrityError:  # another process seeded in the same moment
+        return False
+    return True
+
+
+def fill(session: Session, hashes: dict[str, str], stamp: Stamp) -> Broker:
+    """``hashes``: the password hash of each username."""
+    broker = _broker(session)
+    branches = {branch.code: branch for branch in broker.branches}
+    for each in _STAFF:
+        session.add(_member(broker, branches, each, hashes[each["username"]], stamp.at))
+    for each in _INVESTORS:
+        session.add(_investor(broker, branches[each["branch"]], each))
+    session.add_all(_reasons())
+    session.flush()
+    _agreements(session, broker, stamp)
+    return broker
+
+
+def _broker(session: Session) -> Broker:
+    broker = Broker(broker_no=_BROKER["broker_no"], name=_BROKER["name"], phone=_BROKER["phone"])
+    broker.branches = [Branch(**each) for each in _BROKER["branch"]]
+    session.add(broker)
+    session.flush()
+    return broker
+
+
+def _member(
+    broker: Broker, branches: dict[str, Branch], each: dict[str, Any], password_hash: str, at: datetime
+) -> Staff:
+    until = at.astimezone(LOCAL).date() + timedelta(days=each.get("licence_days", LICENCE_DAYS))
+    return Staff(
+        broker_id=broker.id,
+        username=each["username"],
+        name=each["name"],
+        password_hash=password_hash,
+        roles=[Role(role).value for role in each["roles"]],
+        head_office=each.get("head_office", False),
+        licence_no=each.get("licence_no"),
+        licence_until=until if "licence_no" in each else None,
+        id_no=each["id_no"],
+        person_index=vault.current().index(each["id_no"], "person"),
+        branches=[branches[code] for code in each["branches"]],
+    )
+
+
+def _investor(broker: Broker, branch: Branch, each: dict[str, Any]) -> Investor:
+    index = vault.current().index
+    made = Investor(
+        broker_id=broker.id,
+        branch_id=branch.id,
+        id_no_index=index(each["id_no"], "investor.id_no"),
+        phone_index=index(each["phone"], "investor.phone"),
+        risk_grade=RiskGrade(each["risk_grade"]),
+        investor_class=InvestorClass(each["investor_class"]),
+        **{name: each.get(name) for name in _PLAIN_FIELDS},
+    )
+    made.trading_codes = [
+        TradingCode(exchange=code, code=f"{each['client_no']}{place}")
+        for place, code in enumerate(each["trading_codes"])
+    ]
+    made.bank_cards = [
+        BankCard(bank=bank, number=number, number_index=index(number, "bank_card.number"))
+        for bank, number in each["bank_cards"]
+    ]
+    return made
+
+
+_PLAIN_FIELDS = (
+    *("client_no", "name", "id_no", "phone", "id_valid_from", "id_valid_until", "id_issuer", "gender", "born_on"),
+    *("nation", "address", "postcode", "email", "education", "occupation"),
+)
+
+
+def _reasons() -> list[Reason]:
+    """Every business gets the reasons of the steps that it has."""
+    register = _table("reasons")
+    return [
+        Reason(
+            business_code=business.code,
+            step=step.key,
+            code=each["code"],
+            title=each["title"],
+            investor_text=each["text"],
+            tip=each["tip"],
+            final=each.get("final", False),
+            position=position * 100 + place,
+        )
+        for business in BUSINESSES.values()
+        for position, step in enumerate(business.steps)
+        for place, each in enumerate(register.get(step.key, []))
+    ]
+
+
+def _agreements(session: Session, broker: Broker, stamp: Stamp) -> None:
+    for position, each in enumerate(_table("agreements")["agreement"]):
+        import_version(
+            session,
+            broker,
+            code=each["code"],
+            title=each["title"],
+            purpose=Purpose(each["purpose"]),
+            businesses=each.get("businesses", []),
+            source=(SEEDS / "agreements" / each["file"]).read_bytes(),
+            source_name=each["file"],
+            stamp=stamp,
+            position=position,
+        )

@@ -1,0 +1,115 @@
+"""The investor's portal as a browser uses it: pages, forms with their CSRF token, uploads, the socket."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import aiohttp
+import socketio
+
+CSRF = re.compile(r'name="csrf-token" content="([^"]+)"')
+NAMESPACE = "/portal"
+PATIENCE = aiohttp.ClientTimeout(total=60)
+
+
+class Refused(Exception):
+    """The server said no: HTTP status (0 from a socket), code, and its words."""
+
+    def __init__(self, where: str, status: int, code: str, text: str):
+        super().__init__(f"{where}: {status} {code} {text}")
+        self.status, self.code = status, code
+
+
+class Portal:
+    """One browser: cookies of its own. Use as an async context manager."""
+
+    def __init__(self, url: str):
+        self.url = url.rstrip("/")
+        self._http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), timeout=PATIENCE)
+        self._token = ""
+
+    async def __aenter__(self) -> "Portal":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    async def page(self, path: str) -> str:
+        """Look at a page; where it ended up after redirects. The page's CSRF token is remembered."""
+        async with self._http.get(self.url + path, headers={"Accept": "text/html"}) as answer:
+            html = await answer.text()
+            if answer.status >= 400:
+                raise Refused(path, answer.status, str(answer.status), "")
+            if found := CSRF.search(html):
+                self._token = found[1]
+            return answer.url.path
+
+    async def form(self, path: str, **fields: str | list[str]) -> dict[str, Any]:
+        """Hand a form in. ``{"at": path}`` when it leads to another page, else the JSON."""
+        pairs = [(k, each) for k, v in fields.items() for each in (v if isinstance(v, list) else [v])]
+        return await self._post(path, data=pairs)
+
+    async def json(self, path: str, **fields: Any) -> dict[str, Any]:
+        return await self._post(path, json=fields)
+
+    async def upload(self, path: str, picture: bytes) -> dict[str, Any]:
+        form = aiohttp.FormData()
+        form.add_field("photo", picture, filename="photo.jpg", content_type="image/jpeg")
+        return await self._post(path, data=form)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        async with self._http.get(self.url + path, headers={"Accept": "application/json"}) as answer:
+            return await _told(path, answer)
+
+    async def _post(self, path: str, **body: Any) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "X-CSRFToken": self._token, "Referer": self.url + path}
+        async with self._http.post(self.url + path, headers=headers, allow_redirects=False, **body) as answer:
+            if answer.status in (302, 303):
+                return {"at": answer.headers["Location"]}
+            return await _told(path, answer)
+
+    async def connect(self) -> "Line":
+        """The socket of a page, with this browser's cookies."""
+        line = Line(socketio.AsyncClient(http_session=self._http, reconnection=True, handle_sigint=False))
+        await line.client.connect(self.url, transports=["websocket"], namespaces=[NAMESPACE])
+        return line
+
+
+class Line:
+    """A socket to /portal. ``ask`` waits for the acknowledgement; any push wakes ``news``."""
+
+    def __init__(self, client: socketio.AsyncClient):
+        self.client = client
+        self.calls: list[dict[str, Any]] = []
+        for event in ("case", "queue", "evidence"):
+            client.on(event, self._heard, namespace=NAMESPACE)
+        client.on("call", self._heard_call, namespace=NAMESPACE)
+        self.news = asyncio.Event()
+
+    async def ask(self, event: str, **payload: Any) -> dict[str, Any]:
+        answer = await self.client.call(event, payload, namespace=NAMESPACE, timeout=20)
+        if "error" in answer:
+            raise Refused(event, 0, answer.get("code", ""), answer["error"])
+        return dict(answer)
+
+    async def close(self) -> None:
+        await self.client.disconnect()
+
+    async def _heard(self, data: Any) -> None:
+        self.news.set()
+
+    async def _heard_call(self, data: dict[str, Any]) -> None:
+        self.calls.append(data)
+        self.news.set()
+
+
+async def _told(path: str, answer: aiohttp.ClientResponse) -> dict[str, Any]:
+    text = await answer.text()
+    try:
+        told = json.loads(text) if text else {}
+    except ValueError:
+        told = {}
+    if answer.status >= 400:
+        raise Refused(path, answer.status, told.get("code", str(answer.status)), told.get("error", ""))
+    return dict(told)
