@@ -129,14 +129,35 @@ def agreements() -> None:
 
 
 @agreements.command("import")
-@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--code", required=True, help="The agreement's short name; the same code makes a new version.")
-@click.option("--title", required=True)
-def import_agreement(path: Path, code: str, title: str) -> None:
-    """Import a Markdown or HTML file as a new, immutable version."""
-    from console.agreements.importing import import_file
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--broker", "broker_no", required=True, help="The broker's number.")
+@click.option("--purpose", required=True, type=click.Choice(["read", "sign", "undertaking", "privacy", "notice"]))
+@click.option("--code", help="The same code makes a new version. Default: the name of the file.")
+@click.option("--title", help="Default: the first heading of the file.")
+@click.option("--business", "businesses", multiple=True, help="Of which business; may be repeated. Default: as before, else all.")
+def import_agreements(
+    paths: tuple[Path, ...], broker_no: str, purpose: str, code: str | None, title: str | None, businesses: tuple[str, ...]
+) -> None:
+    """Import Markdown or HTML files as new, immutable versions: all of them or none."""
+    from console.agreements.files import import_files
+    from console.agreements.models import Purpose
+    from console.app import open_house
+    from console.db import transaction
+    from console.problem import Problem
+    from console.stamp import Stamp
 
-    click.echo(import_file(_settings(), path, code=code, title=title))
+    open_house(_settings())
+    try:
+        with transaction() as session:
+            versions = import_files(
+                session, broker_no, paths, code=code, title=title, purpose=Purpose(purpose),
+                businesses=businesses or None, stamp=Stamp.of_system("import"),
+            )
+            lines = [f"{v.agreement.code} v{v.number} {v.sha256} {v.agreement.title}" for v in versions]
+    except Problem as problem:
+        raise click.ClickException(f"{problem.text} (nothing was imported)") from problem
+    for line in lines:
+        click.echo(line)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def canonical(source: bytes, source_name: str) -> str:
     if not source.strip():
         raise BadFile(source_name, "文件是空的。请检查导出是否完成，再重新上传。")
     if len(source) > MOST_BYTES:
-        raise BadFile(source_name, f"文件有 {len(source) / 1024 / 1024:.1f} MB，最大 2 MB。请去掉内嵌的图片后重试。")
+        raise BadFile(source_name, "文件超过 2 MB。请去掉内嵌的图片后重试。")
     text = _decoded(source, source_name)
     marked = MarkdownIt("commonmark").enable("table").render(text) if kind in MARKDOWN else text
     html = nh3.clean(

@@ -33,18 +33,19 @@ def import_version(
     code: str,
     title: str,
     purpose: Purpose,
-    businesses: Iterable[str],
+    businesses: Iterable[str] | None,
     source: bytes,
     source_name: str,
     stamp: Stamp,
-    position: int = 0,
+    position: int | None = None,
 ) -> AgreementVersion:
     """Publish the file as the version in force of the broker's agreement ``code``; the former one is retired.
 
-    ``businesses``: codes, none for all. The same text again is the same version. Raises BadFile, BadRegister.
+    ``businesses``: codes, an empty list for all; they and ``position`` stay as they are when None. The same text again is the same
+    version. Raises BadFile, BadRegister.
     """
-    wanted = sorted(set(businesses))
-    _check(code, title, wanted)
+    wanted = None if businesses is None else sorted(set(businesses))
+    _check(code, title, wanted or [])
     html = canonical(source, source_name)
     sha256 = hashlib.sha256(html.encode()).hexdigest()
     session.refresh(broker, ["id"], with_for_update=True)  # two imports at once take turns
@@ -54,7 +55,11 @@ def import_version(
         session.add(agreement)
     elif agreement.purpose is not purpose:
         raise BadRegister(code, text=f"{code} 已登记为另一种用途，用途不能改。请换一个代码。")
-    agreement.title, agreement.businesses, agreement.position = title, wanted, position
+    agreement.title = title
+    if wanted is not None:
+        agreement.businesses = wanted
+    if position is not None:
+        agreement.position = position
     session.flush()
     former = in_force(agreement)
     if former is not None and former.sha256 == sha256:

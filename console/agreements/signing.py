@@ -273,15 +273,17 @@ def _read(signed_bytes: bytes) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def complete(session: Session, case: Case, at: datetime) -> list[str]:
-    """What is still missing before the case may go on, one sentence a document; empty when all is signed."""
-    missing = []
+def missing(session: Session, case: Case, at: datetime) -> dict[str, str]:
+    """What is still to be done before the case may go on: ``text-<version>`` to a sentence; empty when all is signed."""
+    found = {}
     for document in documents(session, case):
         title = document.version.agreement.title
         if document.signature is None:
-            missing.append(f"《{title}》还没有{'签署' if document.read else '读完'}。")
+            why = "还没有签署" if document.read else "请完整阅读该协议内容，再签署"
         elif not certificates.is_valid(document.signature.certificate, at):
-            missing.append(f"《{title}》所用的证书已失效，请重新签署。")
-        elif (why := verify(document.signature)) is not None:
-            missing.append(f"《{title}》签名无效：{why}。")
-    return missing
+            why = "所用的证书已失效，请重新签署"
+        else:
+            why = verify(document.signature) or ""
+        if why:
+            found[f"text-{document.version.id}"] = f"《{title}》：{why}。"
+    return found

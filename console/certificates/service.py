@@ -1,11 +1,13 @@
 """Enrol, find and revoke investors' certificates. The private key is made in the browser and never comes here."""
 
+import base64
 import hashlib
 from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -158,3 +160,13 @@ def public_key(certificate: Certificate) -> ec.EllipticCurvePublicKey:
     key = x509.load_der_x509_certificate(certificate.der).public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
     return key
+
+
+def base64_of(certificate: Certificate) -> str:
+    return base64.b64encode(certificate.der).decode()
+
+
+def subject(certificate: Certificate) -> str:
+    """The name in the certificate (CN)."""
+    names = x509.load_der_x509_certificate(certificate.der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""

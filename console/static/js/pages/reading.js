@@ -1,0 +1,122 @@
+// One text, read to its end: which pages were shown from top to bottom, and for how long, told to the server as it goes.
+import { HttpError, post } from "../http.js";
+import { toast } from "../toast.js";
+
+const TELL_EVERY = 4000; // ms
+const main = document.querySelector("[data-reading]");
+const doc = main.querySelector("[data-doc]");
+
+wireLarge();
+if (main.dataset.url) follow(main.dataset);
+doc.focus({ preventScroll: true });
+
+function wireLarge() {
+  const button = main.querySelector("[data-large]");
+  const show = (large) => {
+    doc.classList.toggle("large", large);
+    button.setAttribute("aria-pressed", String(large));
+  };
+  show(localStorage.getItem("large-print") === "1");
+  button.addEventListener("click", () => {
+    const large = button.getAttribute("aria-pressed") !== "true";
+    localStorage.setItem("large-print", large ? "1" : "0");
+    show(large);
+  });
+}
+
+function follow({ url, sha256, seen: seenBefore, shown: shownBefore }) {
+  const pages = [...doc.querySelectorAll("[data-page]")];
+  const seen = new Set(seenBefore.split(" ").filter(Boolean).map(Number));
+  const edges = new Map(); // page: the edges of it that were on the screen
+  const agree = document.querySelector("[data-agree]");
+  const why = document.querySelector("[data-why]");
+  let shown = Number(shownBefore);
+  let since = document.visibilityState === "visible" ? performance.now() : null;
+  let told = "";
+  let opened = null;
+
+  const shownNow = () => Math.round(shown + (since === null ? 0 : performance.now() - since));
+  const complete = () => seen.size === pages.length;
+  const report = () => ({ seen: [...seen], shown_ms: shownNow() });
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") since = performance.now();
+    else {
+      shown = shownNow();
+      since = null;
+      void tell();
+    }
+  });
+
+  const watcher = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries) if (isIntersecting) note(target);
+      draw();
+    },
+    { root: doc, rootMargin: "4px 0px" },
+  );
+  for (const edge of doc.querySelectorAll("[data-edge]")) watcher.observe(edge);
+
+  function note(edge) {
+    const number = Number(edge.parentElement.dataset.page);
+    const had = edges.get(number) ?? new Set();
+    had.add(edge.dataset.edge);
+    edges.set(number, had);
+    if (had.size === 2) seen.add(number);
+  }
+
+  function draw() {
+    document.querySelector("[data-bar]").value = seen.size;
+    const bottom = doc.getBoundingClientRect().bottom;
+    const here = pages.filter((page) => page.getBoundingClientRect().top < bottom - 24).length || 1;
+    document.querySelector("[data-place]").textContent = `第 ${here} 页，共 ${pages.length} 页`;
+    agree.setAttribute("aria-disabled", String(!complete()));
+    if (complete()) say("已读到末页，可以同意。");
+    else if (here === pages.length) say(`前面还有 ${pages.length - seen.size} 页没有读到，请往回看。`);
+    else say("请完整阅读该协议内容，读到末页后可以同意。");
+  }
+  const say = (text) => why.textContent !== text && (why.textContent = text);
+
+  doc.addEventListener("scroll", draw, { passive: true });
+  draw();
+
+  const open = () =>
+    (opened ??= post(`${url}/open`).catch((error) => {
+      opened = null;
+      throw error;
+    }));
+
+  async function tell() {
+    const now = JSON.stringify([...seen]);
+    if (now === told) return;
+    try {
+      await open();
+      await post(`${url}/progress`, report());
+      told = now;
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error; // what was not told now is told next time
+    }
+  }
+  open().catch((error) => toast(error.message, "bad"));
+  const timer = setInterval(tell, TELL_EVERY);
+
+  agree.addEventListener("click", async () => {
+    if (!complete()) {
+      toast("请完整阅读该协议内容", "wait");
+      pages.find((page) => !seen.has(Number(page.dataset.page)))?.scrollIntoView({ block: "start" });
+      doc.focus({ preventScroll: true });
+      return;
+    }
+    agree.setAttribute("aria-busy", "true");
+    try {
+      await open();
+      const answer = await post(`${url}/finish`, { ...report(), sha256 });
+      clearInterval(timer);
+      location.assign(answer.next);
+    } catch (error) {
+      agree.removeAttribute("aria-busy");
+      if (!(error instanceof HttpError)) throw error;
+      toast(error.message, error.code === "not_read" ? "wait" : "bad");
+    }
+  });
+}
