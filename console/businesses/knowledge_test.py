@@ -16,6 +16,11 @@ class Question:
     options: tuple[str, ...]
     answer: int
 
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """What a form offers: the index as text, and the option."""
+        return [(str(place), option) for place, option in enumerate(self.options)]
+
 
 QUESTIONS = (
     Question(

@@ -1,5 +1,10 @@
 """What the investor changes on the page of a step before handing it in: uploads, cards, drafts. One gate for all of it."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import jsonify
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
@@ -8,6 +13,8 @@ from console.businesses.steps import Desk, Step
 from console.cases.models import Case, Status
 from console.cases.transitions import StaleStep, redo_step
 from console.stamp import Stamp
+
+from .steps import NotYet
 
 
 def step_of(case: Case, key: str) -> Step:
@@ -36,3 +43,16 @@ def at_work(session: Session, case_no: str, key: str, stamp: Stamp) -> Case:
     if key in case.done:
         redo_step(case, key, stamp)
     return case
+
+
+def naming_fields(view: Callable[..., Any]) -> Callable[..., Any]:
+    """For views that scripts call: NotYet becomes {error, code, errors}, so that each fault is shown at its field."""
+
+    @wraps(view)
+    def answered(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return view(*args, **kwargs)
+        except NotYet as not_yet:
+            return jsonify(error=not_yet.text, code=not_yet.code, errors=not_yet.errors), not_yet.status
+
+    return answered

@@ -34,7 +34,8 @@ from console.stamp import Stamp
 
 from . import captcha, messages, sms_codes
 from .blueprint import bp
-from .documents import privacy_policy, readable
+from .changing import naming_fields
+from .documents import privacy_policy
 from .entrance import broker_numbered, my_case
 from .identity import id_no_of, phone_of, plain
 from .steps import NotYet
@@ -97,7 +98,6 @@ def _page(
         account_types=list(ACCOUNT_TYPES.items()),
         hours=_hours(settings),
         policy=policy,
-        policy_text=readable(policy),
         form=form,
         errors=errors,
         asked=_asked(broker, asked_for) is not None and bool(form),
@@ -150,6 +150,7 @@ def _answer_of(token: str) -> str:
 
 @bp.post("/b/<broker_no>/sign-in/<business>/code")
 @public
+@naming_fields
 def send_code(broker_no: str, business: str) -> FlaskResponse:
     """Burn the captcha, then send a code to the reserved phone of whoever this is, if we know them; the answer is the same."""
     asked_for, mark = _business(business), stamp()
@@ -183,6 +184,7 @@ def send_code(broker_no: str, business: str) -> FlaskResponse:
 
 @bp.post("/b/<broker_no>/sign-in/<business>/proof")
 @public
+@naming_fields
 def prove(broker_no: str, business: str) -> FlaskResponse:
     """The code is right: now, and not before, the page may show which phone is reserved (manuals, 2.1, note 1)."""
     asked_for = _business(business)

@@ -16,7 +16,7 @@ from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.evidence.models import Kind, State
 from console.portal import uploads
-from console.portal.changing import at_work
+from console.portal.changing import at_work, naming_fields
 from console.portal.identity import plain
 from console.stamp import Stamp
 
@@ -84,6 +84,7 @@ def routes(bp: Blueprint) -> None:
 
     @bp.post("/case/<case_no>/bank_card/add")
     @investor_only
+    @naming_fields
     def add_card(case_no: str) -> tuple[Response, int]:
         mark = stamp()
         with transaction() as session:
