@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from console import db
-from console.agreements.models import AgreementVersion
+from console.agreements import signing
+from console.agreements.models import AgreementVersion, Signature
 from console.cases.models import Case, CaseEvent
 from console.chain import find_break
 from console.config import Settings
@@ -162,4 +163,28 @@ def _versions(session: Session, report: Report) -> Iterator[Fault]:
 
 
 def _signatures(session: Session, report: Report) -> Iterator[Fault]:
-    return iter(())
+    """Every signature ever made, those replaced by a later one too."""
+    rows = session.scalars(
+        select(Signature)
+        .where(Signature.signed_at.is_not(None))
+        .options(
+            joinedload(Signature.version).joinedload(AgreementVersion.agreement),
+            joinedload(Signature.certificate),
+            joinedload(Signature.case),
+        )
+        .order_by(Signature.id)
+        .execution_options(yield_per=BATCH)
+    )
+    report.counts["signatures"] = 0
+    for signature in rows:
+        report.counts["signatures"] += 1
+        if (why := _does_not_hold(signature)) is not None:
+            code, number = signature.version.agreement.code, signature.version.number
+            yield Fault(f"case {signature.case.case_no} signature {signature.id} of {code} v{number}", why)
+
+
+def _does_not_hold(signature: Signature) -> str | None:
+    try:
+        return signing.verify(signature)
+    except ValueError:
+        return "证书无法读取"

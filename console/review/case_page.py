@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from console.agreements import signing
 from console.businesses.steps import Desk
 from console.cases.models import Case, CaseEvent, Reason
 from console.cases.service import reasons_for
@@ -180,7 +181,27 @@ def _ms(span: timedelta) -> int:
     return round(span.total_seconds() * 1000)
 
 
-# --- certificates
+# --- signatures and certificates
+
+
+@dataclass(frozen=True)
+class Signed:
+    """One signature that counts, worked out afresh; ``why``: what does not hold, else ''."""
+
+    title: str
+    number: int
+    signed_at: datetime | None
+    sha256: str
+    ok: bool
+    why: str
+
+
+def signatures(session: Session, case: Case) -> list[Signed]:
+    shown = []
+    for each in signing.signatures_that_count(session, case):
+        why, version = signing.verify(each) or "", each.version
+        shown.append(Signed(version.agreement.title, version.number, each.signed_at, version.sha256, not why, why))
+    return shown
 
 
 def certificates(session: Session, case: Case) -> list[Certificate]:

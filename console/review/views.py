@@ -16,6 +16,7 @@ from console.db import reading, transaction
 from console.people.models import Role
 from console.problem import Problem
 from console.screens import steps_shown
+from console.video_seat import checklist
 
 from . import case_page, inbox, service
 from .deadline import sla
@@ -80,9 +81,9 @@ def case(case_no: str) -> str:
             after=after,
             counts=inbox.counts(session, staff, now),
             pictures=case_page.pictures(session, found),
-            calls=case_page.calls(session, found, {}),
+            calls=case_page.calls(session, found, checklist.TITLES),
             steps=steps_shown(session, found),
-            signatures=[],
+            signatures=case_page.signatures(session, found),
             certificates=case_page.certificates(session, found),
             trail=case_page.trail(session, found),
             blames=case_page.blames(session, found),
