@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from console import vault
+from console.agreements.importing import canonical, heading
 from console.agreements.models import Purpose
 from console.agreements.service import import_version
 from console.app import open_house
@@ -185,16 +186,20 @@ def _reasons() -> list[Reason]:
 
 
 def _agreements(session: Session, broker: Broker, stamp: Stamp) -> None:
-    for position, each in enumerate(_table("agreements")["agreement"]):
+    register = {each["code"]: each for each in _table("agreements")["agreement"]}
+    files = {path.stem: path for path in sorted((SEEDS / "agreements").glob("*.md"))}
+    for position, code in enumerate([*register, *sorted(set(files) - set(register))]):
+        path, told = files[code], register.get(code, {})
+        source = path.read_bytes()
         import_version(
             session,
             broker,
-            code=each["code"],
-            title=each["title"],
-            purpose=Purpose(each["purpose"]),
-            businesses=each.get("businesses", []),
-            source=(SEEDS / "agreements" / each["file"]).read_bytes(),
-            source_name=each["file"],
+            code=code,
+            title=told.get("title") or heading(canonical(source, path.name)) or code,
+            purpose=Purpose(told.get("purpose", Purpose.READ)),
+            businesses=told.get("businesses", []),
+            source=source,
+            source_name=path.name,
             stamp=stamp,
             position=position,
         )
