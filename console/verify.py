@@ -129,7 +129,7 @@ def _staff_trails(session: Session, report: Report) -> Iterator[Fault]:
 
 
 def _evidence(session: Session, report: Report, told: dict[str, str]) -> Iterator[Fault]:
-    case_nos = dict(session.execute(select(Case.id, Case.case_no)).tuples())
+    case_nos = {row.id: row.case_no for row in session.execute(select(Case.id, Case.case_no))}
     report.counts["files"] = 0
     for piece in session.scalars(select(Evidence).order_by(Evidence.id).execution_options(yield_per=BATCH)):
         report.counts["files"] += 1
