@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from flask import Flask, abort, current_app, g, redirect, request, session, url_for
-from flask_socketio import disconnect
+from flask_socketio import ConnectionRefusedError, disconnect
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 from werkzeug.exceptions import HTTPException
@@ -215,6 +215,8 @@ def on_socket(access: Access) -> Callable[[F], F]:
         def checked(*args: Any, **kwargs: Any) -> Any:
             g.me = whoever_holds(session.get(COOKIE))
             if not access.admits(g.me):
+                if request.event["message"] == "connect":  # type: ignore[attr-defined]
+                    raise ConnectionRefusedError("signed_out")
                 disconnect()
                 return {"error": "登录已失效，请重新登录。", "code": "signed_out"}
             try:
