@@ -4,6 +4,7 @@ import { confirmDialog } from "../dialog.js";
 import { HttpError, post } from "../http.js";
 import { setIcon } from "../icons.js";
 import { toast } from "../toast.js";
+import { follow } from "./portal-follow.js";
 
 // icons: circle circle-check
 const page = document.querySelector("[data-certificate]");
@@ -99,6 +100,7 @@ page.querySelector("[data-forget]").addEventListener("click", async () => {
   show("ask");
 });
 
+follow();
 const valid = new Set(page.dataset.valid.split(" ").filter(Boolean));
 try {
   const here = (await localCertificates()).find((each) => valid.has(each.serial));

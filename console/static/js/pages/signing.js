@@ -3,6 +3,7 @@ import { CertificateError, forget, fromBase64, localCertificates, sign, toBase64
 import { confirmDialog } from "../dialog.js";
 import { HttpError, post } from "../http.js";
 import { toast } from "../toast.js";
+import { follow } from "./portal-follow.js";
 
 const page = document.querySelector("[data-signing]");
 const form = page.querySelector("[data-sign]");
@@ -80,6 +81,7 @@ function show(state) {
   for (const each of document.querySelectorAll("[data-act]")) each.hidden = each.dataset.act !== state;
 }
 
+follow();
 const here = (await localCertificates()).find((each) => valid.has(each.serial));
 serial = here?.serial ?? null;
 show(serial ? "sign" : "reinstall");
