@@ -102,7 +102,7 @@ class Investor:
         if now.step in now.blamed:
             self.say(f"mends {now.step}")
         await self.steps[now.step](now)
-        self.say(f"{now.step} done")
+        self.say("joined the queue" if now.step == "video" else f"{now.step} done")
 
     def at(self, *parts: str) -> str:
         return "/".join((f"/case/{self.case_no}", *parts))

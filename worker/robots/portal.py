@@ -9,7 +9,9 @@ import aiohttp
 import socketio
 
 CSRF = re.compile(r'name="csrf-token" content="([^"]+)"')
-NAMESPACE = "/portal"
+PORTAL = "/portal"
+PUSHES = ("case", "queue", "evidence", "call")
+ANSWER_LIMIT = 20  # seconds
 PATIENCE = aiohttp.ClientTimeout(total=60)
 
 
@@ -69,38 +71,34 @@ class Portal:
                 return {"at": answer.headers["Location"]}
             return await _told(path, answer)
 
-    async def connect(self) -> "Line":
+    async def connect(self, namespace: str = PORTAL) -> "Line":
         """The socket of a page, with this browser's cookies."""
-        line = Line(socketio.AsyncClient(http_session=self._http, reconnection=True, handle_sigint=False))
-        await line.client.connect(self.url, transports=["websocket"], namespaces=[NAMESPACE])
+        client = socketio.AsyncClient(http_session=self._http, reconnection=True, handle_sigint=False)
+        line = Line(client, namespace)
+        await client.connect(self.url, transports=["websocket"], namespaces=[namespace])
         return line
 
 
 class Line:
-    """A socket to /portal. ``ask`` waits for the acknowledgement; any push wakes ``news``."""
+    """A socket. ``ask`` waits for the acknowledgement; any push sets ``news``."""
 
-    def __init__(self, client: socketio.AsyncClient):
-        self.client = client
-        self.calls: list[dict[str, Any]] = []
-        for event in ("case", "queue", "evidence"):
-            client.on(event, self._heard, namespace=NAMESPACE)
-        client.on("call", self._heard_call, namespace=NAMESPACE)
+    def __init__(self, client: socketio.AsyncClient, namespace: str):
+        self._client, self._namespace = client, namespace
         self.news = asyncio.Event()
+        for event in (*PUSHES, "connect"):  # after a broken line something may have been missed
+            client.on(event, self._heard, namespace=namespace)
 
     async def ask(self, event: str, **payload: Any) -> dict[str, Any]:
-        answer = await self.client.call(event, payload, namespace=NAMESPACE, timeout=20)
+        """Raises Refused, socketio.exceptions.TimeoutError."""
+        answer = await self._client.call(event, payload, namespace=self._namespace, timeout=ANSWER_LIMIT)
         if "error" in answer:
             raise Refused(event, 0, answer.get("code", ""), answer["error"])
         return dict(answer)
 
     async def close(self) -> None:
-        await self.client.disconnect()
+        await self._client.disconnect()
 
-    async def _heard(self, data: Any) -> None:
-        self.news.set()
-
-    async def _heard_call(self, data: dict[str, Any]) -> None:
-        self.calls.append(data)
+    async def _heard(self, *_: Any) -> None:
         self.news.set()
 
 
