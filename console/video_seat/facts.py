@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 from sqlalchemy.orm import Session
 
+from console.businesses.suitability import EXCHANGES, INVESTOR_CLASS_TITLES
 from console.cases.models import Case
 from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind, State, Variant
@@ -33,6 +34,7 @@ NUMBER = Window("262 440 486 58", cover=(366, 440, 262, 58))
 BIRTH = Window("130 190 330 58")
 ADDRESS = Window("130 258 390 104", tall=True)
 VALIDITY = Window("320 436 400 58")
+PORTRAIT = Window("524 70 270 324")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def rows(session: Session, case: Case, stamp: Stamp) -> list[Row]:
         Row("手机号", masked_phone(who.phone), reveal="phone", told="短信验证码已证明", result=("ok", "已证明")),
         Row("签名照", _kept_at(signature), signature),
     ]
-    return found + _cards(session, case)
+    return found + _handed_in(session, case)
 
 
 def validity(until: date | None, stamp: Stamp) -> tuple[str, str]:
@@ -83,19 +85,33 @@ def validity(until: date | None, stamp: Stamp) -> tuple[str, str]:
     return "ok", "有效"
 
 
-def _cards(session: Session, case: Case) -> list[Row]:
-    """The settlement cards handed in at this case, each with its photo when there is one."""
+def _handed_in(session: Session, case: Case) -> list[Row]:
+    """What the business is about: settlement cards, each with its photo when there is one, and the exchanges asked for."""
     entered = (case.data_of("bank_card") or {}).get("cards", [])
     photos = {photo.public_id: photo for photo in evidence.live(session, case, Kind.BANK_CARD)}
-    return [
+    cards = [
         Row(
             "银行卡" if len(entered) == 1 else f"银行卡 {n + 1}",
-            f"{card.get('bank', '')} {masked_card(card['number'])}".strip(),
-            photos.get(card.get("photo", "")),
+            f"{card['bank']} {masked_card(card['number'])}",
+            photos.get(card.get("evidence") or ""),
             reveal=f"card:{n}",
+            told="已在柜台登记" if card.get("known") else "",
         )
         for n, card in enumerate(entered)
     ]
+    chosen = (case.data_of("exchanges") or {}).get("chosen", [])
+    asked = "、".join(EXCHANGES[code].short for code in chosen if code in EXCHANGES)
+    return [*cards, Row("申请交易所", asked, told=_suitability(case))] if asked else cards
+
+
+def _suitability(case: Case) -> str:
+    who = case.investor
+    return " ".join(filter(None, (who.risk_grade, INVESTOR_CLASS_TITLES[who.investor_class])))
+
+
+def portrait(session: Session, case: Case) -> Row:
+    """The face on the ID card."""
+    return Row("身份证头像", "", _photo(session, case, Kind.ID_FRONT), PORTRAIT)
 
 
 def _photo(session: Session, case: Case, kind: Kind) -> Evidence | None:

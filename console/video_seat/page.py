@@ -28,6 +28,7 @@ class NextOne:
     calls: int
     rejection: Rejection | None
     by: str
+    age: int | None
 
     @property
     def case(self) -> Case:
@@ -38,13 +39,19 @@ class NextOne:
         return self.rejection.reasons if self.rejection else []
 
 
-def next_one(session: Session, tickets: list[Ticket]) -> NextOne | None:
+def next_one(session: Session, tickets: list[Ticket], at: datetime) -> NextOne | None:
     if not tickets:
         return None
     case = tickets[0].case
     calls = session.scalar(select(func.count()).where(VideoSession.case_id == case.id)) or 0
     rejection = last_rejection(case)
-    return NextOne(tickets[0], calls, rejection, name_of(session, rejection.by) if rejection else "")
+    return NextOne(tickets[0], calls, rejection, name_of(session, rejection.by) if rejection else "", age(case, at))
+
+
+def age(case: Case, at: datetime) -> int | None:
+    """Full years of the investor on the local day of ``at``."""
+    born, today = case.investor.born_on, at.astimezone(LOCAL).date()
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) if born else None
 
 
 def last_rejection(case: Case) -> Rejection | None:

@@ -2,7 +2,6 @@
 
 from flask import current_app
 
-from console import live
 from console.adapters.media import NoMediaNode
 from console.db import transaction
 
@@ -18,9 +17,9 @@ def media() -> Media:
 
 
 def connect(call: VideoSession, side: str, sdp: str) -> str:
-    """The answer's SDP. ``call`` was looked up and checked by the caller, and its case is loaded.
+    """The answer's SDP. ``call`` was looked up and checked by the caller.
 
-    A call whose node died goes on at another one; the other side is told to offer again.
+    A call whose node died goes on at another one: each side notices by itself that its line is dead, and offers again.
     """
     nodes = media()
     try:
@@ -30,7 +29,6 @@ def connect(call: VideoSession, side: str, sdp: str) -> str:
     with transaction() as session:
         now = service.moved(session, session.get_one(VideoSession, call.id, with_for_update=True), call.node, fresh)
         node, epoch = now.node or "", now.epoch
-    live.call_changed(call.case.case_no, call.witness_id, "moved", session_no=call.session_no, by=side)
     try:
         return nodes.offer(call.session_no, side, sdp, node, epoch)
     except NoMediaNode as error:

@@ -25,8 +25,8 @@ from .models import VERDICT_TITLES, Verdict, VideoSession
 
 bp = Blueprint("video_seat", __name__)
 witnesses = staff_only(Role.WITNESS, Role.SUPERVISOR)
-IDLE_PARTS = ("queue", "next", "today", "team", "nodes")
-CALL_PARTS = ("queue", "checklist", "tray", "verdict", "script")
+IDLE_PARTS = ("pill", "counts", "queue", "next", "today", "states", "team")
+CALL_PARTS = ("pill", "counts", "queue", "checklist", "tray", "verdict", "script")
 
 
 @bp.get("/seat")
@@ -134,7 +134,8 @@ def _shown(session: Session) -> dict[str, Any]:
 def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
     staff, now, seat = my_staff(), shown["now"], shown["seat"]
     return {
-        "upcoming": page.next_one(session, shown["tickets"]),
+        "upcoming": (upcoming := page.next_one(session, shown["tickets"], now)),
+        "portrait": facts.portrait(session, upcoming.case) if upcoming else None,
         "today": page.today(session, staff.id, now),
         "bar": page.day_bar(session, seat, now) if isinstance(seat, Seat) else None,
         "recent": page.recent(session, staff.id),
@@ -163,6 +164,7 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         "items": items,
         "marks": marks,
         "current": current_item(items, marks),
+        "spoken": {"broker": case.branch.broker.name, "witness": call.witness.name, "licence": call.witness.licence_no},
         "locks": service.Locks(call),
         "snapshots": pictures,
         "numbers": {p.id: n for n, p in enumerate(pictures, 1)},

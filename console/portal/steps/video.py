@@ -120,7 +120,8 @@ def acknowledged(case_no: str) -> VideoSession:
         if call is None:
             raise service.CallOver(case_no)
         service.acknowledge(session, call, stamp())
-    live.call_changed(case_no, call.witness_id, "acknowledged", session_no=call.session_no)
+        at = call.acknowledged_at.isoformat() if call.acknowledged_at else ""
+    live.call_changed(case_no, call.witness_id, "acknowledged", session_no=call.session_no, at=at)
     return call
 
 

@@ -1,0 +1,238 @@
+// 视频验证 of the investor: before, waiting, in the call. When the case moves, the page follows by itself.
+import { Call, State } from "../call.js";
+import { confirmDialog } from "../dialog.js";
+import { icon } from "../icons.js";
+import { connect } from "../live.js";
+import { keepAwake, openMedia, stopMedia } from "../media.js";
+import { ring } from "../ring.js";
+import { toast } from "../toast.js";
+
+const main = document.querySelector("main");
+const caseNo = main.dataset.case;
+const stage = main.dataset.video;
+const $ = (selector) => document.querySelector(selector);
+let going = false;
+
+const live = connect(
+  "/portal",
+  {
+    online: (again) => arrived(again),
+    case: ({ case_no, status, step }) => case_no === caseNo && (status !== main.dataset.status || step !== "video") && follow(),
+    queue: () => stage !== "call" && askPlace(),
+    call: ({ case_no, event }) => case_no === caseNo && heard(event),
+  },
+  { auth: { case_no: caseNo } },
+);
+
+const ask = (name, payload = {}, options = {}) => live.ask(name, { case_no: caseNo, ...payload }, options);
+
+/** To wherever the case stands now. */
+function follow() {
+  if (going) return;
+  going = true;
+  call?.close();
+  location.assign(main.dataset.home);
+}
+
+async function arrived(again) {
+  if (stage === "call") {
+    if (again) await lookAfterCall();
+  } else await askPlace();
+}
+
+// --- the queue: pushes are hints, the place is asked for
+
+let asking = false;
+let askAgain = false;
+
+async function askPlace() {
+  if (asking) {
+    askAgain = true;
+    return;
+  }
+  asking = true;
+  try {
+    const place = await ask("place");
+    if (place.status !== main.dataset.status) follow();
+    else show(place);
+  } catch (error) {
+    if (error.code !== "timeout") toast(error.message, "bad"); // after a silence the next push or connection asks again
+  }
+  setTimeout(() => {
+    asking = false;
+    if (askAgain) {
+      askAgain = false;
+      askPlace();
+    }
+  }, 800);
+}
+
+function show({ place, waiting, eta }) {
+  for (const el of document.querySelectorAll("[data-waiting]")) el.textContent = waiting;
+  if (stage !== "waiting" || !place) return;
+  $("[data-mine]").textContent = place;
+  if (eta) {
+    const unit = document.createElement("small");
+    unit.textContent = "分钟";
+    $("[data-eta]").replaceChildren(`${eta[0]} 至 ${eta[1]} `, unit);
+  }
+  drawLine(place, waiting);
+}
+
+const DRAWN = 6;
+
+function drawLine(mine, waiting) {
+  const first = Math.max(1, Math.min(mine - DRAWN / 2, waiting - DRAWN + 1));
+  const places = [];
+  for (let n = first; n <= Math.min(waiting, first + DRAWN - 1); n += 1) {
+    const person = document.createElement("li");
+    if (n === mine) person.className = "me2";
+    const mark = document.createElement("span");
+    mark.className = "p";
+    mark.append(icon("user"));
+    person.append(mark, n === mine ? "您" : String(n));
+    places.push(person);
+  }
+  $("[data-line]").replaceChildren(...places);
+}
+
+// --- before: no queueing with devices that do not work
+
+if (stage === "before") {
+  const button = $("[data-join] button");
+  const why = $("[data-why]");
+  const usual = [...why.childNodes];
+  const block = (text) => {
+    button.disabled = Boolean(text);
+    why.replaceChildren(...(text ? [text] : usual));
+  };
+  block("正在检查摄像头、麦克风、扬声器和网络");
+  document.addEventListener("devices-checked", (event) => {
+    block(event.detail.good ? "" : "请按上面的提示处理好设备，再点重新检测");
+  });
+}
+
+// --- waiting: one's own picture, and the screen kept lit
+
+if (stage === "waiting") {
+  keepAwake();
+  openMedia({ video: { width: { ideal: 320 }, facingMode: "user" }, audio: false }).then(
+    (stream) => {
+      $("[data-preview]").srcObject = stream;
+      $("[data-preview]").play();
+      window.addEventListener("pagehide", () => stopMedia(stream));
+    },
+    (error) => toast(`${error.message}。${error.fix}`, "wait"),
+  );
+}
+
+// --- the call
+
+let call = null;
+let hush = null;
+const FATAL = new Set(["call_over", "not_acknowledged", "404", "signed_out"]);
+
+if (stage === "call" && $("[data-room]")) {
+  if (main.dataset.acknowledged) enter();
+  else {
+    hush = ring();
+    $("#co-t").focus({ preventScroll: true });
+    $("[data-agree]").addEventListener("submit", agree);
+  }
+  $("[data-mute]").addEventListener("click", mute);
+  $("[data-switch]").addEventListener("click", turn);
+  $("[data-leave]").addEventListener("click", leave);
+  $("[data-return]").addEventListener("click", () => location.reload());
+}
+
+async function agree(event) {
+  event.preventDefault();
+  const button = event.target.querySelector("button");
+  button.setAttribute("aria-busy", "true");
+  try {
+    const state = await ask("acknowledge");
+    main.dataset.acknowledged = state.acknowledged_at;
+    enter();
+  } catch (error) {
+    toast(error.message, "bad");
+    if (error.code === "call_over") follow();
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+function enter() {
+  hush?.();
+  $("[data-consent]").hidden = true;
+  $("[data-room]").hidden = false;
+  $("[data-rec]").dataset.since = main.dataset.acknowledged;
+  keepAwake();
+  call = new Call({
+    localVideo: $("[data-local]"),
+    remoteVideo: $("[data-remote]"),
+    signal: (sdp) => ask("offer", { sdp }, { timeout: 25_000 }),
+    fatal: (error) => FATAL.has(error.code),
+    onstate: (state, words, error) => {
+      if (state === State.FAILED) say(`${error?.message ?? words}${error?.fix ? `。${error.fix}` : ""}`);
+      else if (state === State.CONNECTED) say("正在等待认证人员的画面");
+      else if (state !== State.CLOSED) say(words);
+    },
+    onstats: (stats) => say(stats.fps > 0 ? "" : "正在等待认证人员的画面"),
+    ontrouble: (text) => toast(text, "wait"),
+  });
+  call.start().catch((error) => {
+    if (FATAL.has(error.code)) follow();
+    else toast(`${error.message}${error.fix ? `。${error.fix}` : ""}`, "bad");
+  });
+  lookAfterCall();
+}
+
+function say(text) {
+  const place = $("[data-said]");
+  if (!place) return;
+  place.textContent = text;
+  place.hidden = !text;
+}
+
+function heard(event) {
+  if (event === "marked") lookAfterCall();
+  else if (event === "ended") setTimeout(follow, 600); // the push that the case moved usually comes first
+}
+
+/** What to do now; or away from here when the call is over. */
+async function lookAfterCall() {
+  try {
+    const state = await ask("call_state");
+    if (!state.call) return follow();
+    $("[data-cue]").textContent = state.cue ?? "核对完成，请等待认证人员给出结论。";
+    $("[data-frame]").hidden = !state.frame;
+  } catch (error) {
+    if (error.code !== "timeout") toast(error.message, "bad");
+  }
+}
+
+function mute(event) {
+  const button = event.currentTarget;
+  const on = button.getAttribute("aria-pressed") !== "true";
+  call?.mute(on);
+  button.setAttribute("aria-pressed", String(on));
+  button.lastElementChild.textContent = on ? "已静音" : "静音";
+}
+
+async function turn() {
+  try {
+    if (!(await call?.switchCamera())) toast("没有找到另一个摄像头。", "act");
+  } catch (error) {
+    toast(`${error.message}。${error.fix ?? ""}`, "bad");
+  }
+}
+
+async function leave() {
+  const sure = await confirmDialog({ title: "离开通话", text: "认证人员会看到您已离开。通话由认证人员结束，您可以随时回来。", label: "离开", danger: true });
+  if (!sure) return;
+  call?.close();
+  $("[data-room]").hidden = true;
+  $("[data-left]").hidden = false;
+  $("[data-return]").focus();
+  ask("hang_up").catch((error) => toast(error.message, "bad"));
+}

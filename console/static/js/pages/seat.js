@@ -1,0 +1,349 @@
+// 坐席: one page, idle or in a call. The newest page of a witness holds the seat; what changes is fetched again as parts.
+import { Call, State, networkWords } from "../call.js";
+import { now } from "../clock.js";
+import { closeDialog, openDialog } from "../dialog.js";
+import { get } from "../http.js";
+import { connect } from "../live.js";
+import { wireRejection } from "../rejection.js";
+import { toast } from "../toast.js";
+
+// icons: microphone microphone-off
+
+const HEARTBEAT_MS = 20_000;
+const main = document.querySelector("main");
+const session = main.dataset.call ?? null;
+let fence = null;
+let lost = false;
+let changing = false;
+let call = null;
+
+const live = connect("/seat", {
+  online: (again) => (again ? comeBack() : sit()),
+  queue: ({ branch }) => mine(branch) && refresh("queue", "counts", "next"),
+  seats: ({ branch }) => mine(branch) && refresh("pill", "team", "today", "states", "queue"),
+  seat: (pushed) => fence !== null && pushed.fence > fence && !changing && stop(),
+  call: heardOfCall,
+});
+
+const mine = (branch) => String(branch) === main.dataset.branch;
+
+// --- holding the seat
+
+async function sit() {
+  try {
+    hold(await live.ask("sit"));
+  } catch (error) {
+    return toast(error.message, "bad");
+  }
+  if (session) startCall();
+}
+
+function hold(seat) {
+  fence = seat.fence;
+  for (const field of document.querySelectorAll("[data-fence]")) field.value = fence;
+}
+
+/** The line was down: perhaps another page sat down meanwhile, perhaps the call was ended. */
+async function comeBack() {
+  await beat();
+  refresh(...parts());
+}
+
+async function beat() {
+  if (fence === null || changing || lost) return;
+  try {
+    await live.ask("heartbeat", { fence });
+  } catch (error) {
+    if (error.code === "seat_lost") stop();
+  }
+}
+setInterval(beat, HEARTBEAT_MS);
+
+/** Another page holds the seat: this one does nothing any more. */
+function stop() {
+  if (lost) return;
+  lost = true;
+  call?.close();
+  const dialog = document.createElement("dialog");
+  dialog.className = "dlg wait";
+  dialog.dataset.firm = "";
+  dialog.innerHTML = `<div class="dlg-h"><h2>坐席已在另一个页面打开</h2></div><div class="dlg-b"><p>本页已停用，通话和排队都在那个页面继续。</p></div>
+    <div class="dlg-f"><button class="btn btn-primary" type="button">在本页接回坐席</button></div>`;
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  dialog.querySelector("button").addEventListener("click", () => location.reload());
+  document.body.append(dialog);
+  openDialog(dialog);
+}
+
+/** Ask in the name of this page; what is refused is said. Resolves to null then. */
+async function act(name, payload = {}, options = {}) {
+  if (fence === null || lost) return null;
+  try {
+    return await live.ask(name, { fence, ...payload }, options);
+  } catch (error) {
+    if (error.code === "seat_lost") stop();
+    else toast(error.message, "bad");
+    return null;
+  }
+}
+
+// --- parts of the page
+
+const parts = () => [...document.querySelectorAll("[data-part]")].map((el) => el.dataset.part);
+const asked = new Set();
+let running = false;
+
+/** Fetch these parts again; what is asked for while a round is under way makes one more round. */
+async function refresh(...names) {
+  for (const name of names) if (document.querySelector(`[data-part="${name}"]`)) asked.add(name);
+  if (running) return;
+  running = true;
+  try {
+    while (asked.size && !lost) {
+      const round = [...asked];
+      asked.clear();
+      await Promise.all(round.map(renew));
+    }
+  } finally {
+    running = false;
+  }
+}
+
+async function renew(name) {
+  let html;
+  try {
+    html = await get(`/seat/parts/${name}`);
+  } catch (error) {
+    if (error.status === 404) location.reload(); // a call began or ended elsewhere
+    return;
+  }
+  const old = document.querySelector(`[data-part="${name}"]`);
+  const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+  const holder = document.createElement("template");
+  holder.innerHTML = html;
+  const fresh = holder.content.querySelector("[data-part]");
+  for (const field of fresh.querySelectorAll("[data-fence]")) field.value = fence;
+  old.replaceWith(fresh);
+  if (focused) document.getElementById(focused)?.focus();
+}
+
+// --- clicks, wherever the parts are
+
+document.addEventListener("click", (event) => {
+  const on = (selector) => event.target.closest(selector);
+  let el;
+  if ((el = on("[data-answer-next]"))) answer("answer_next", {}, el);
+  else if ((el = on("[data-answer]"))) pick(el);
+  else if ((el = on(".states [data-state]"))) go(el.dataset.state);
+  else if ((el = on("[data-snapshot]"))) snap(el);
+  else if ((el = on("[data-mark]"))) mark(el);
+  else if ((el = on("[data-look]"))) look(el);
+  else if ((el = on("[data-then]"))) then(el);
+  else if ((el = on("[data-mute]"))) mute(el);
+  else if (on("[data-switch]")) switchCamera();
+});
+
+// --- idle: states
+
+let devices = null; // the outcome of the check; null while it runs
+document.addEventListener("devices-checked", (event) => {
+  devices = event.detail;
+});
+
+async function go(state, branch = null) {
+  if (state === "online" && !ready()) return;
+  changing = true;
+  const seat = await act("state", { state, ...(branch === null ? {} : { branch }) });
+  changing = false;
+  if (!seat) return;
+  hold(seat);
+  main.dataset.seat = seat.state;
+  main.dataset.branch = seat.branch;
+  refresh("pill", "counts", "queue", "next", "states", "team", "today");
+}
+
+function ready() {
+  if (devices?.good) return true;
+  toast(devices ? "上线检查没有通过，请按检查结果处理后点“再测一次”。" : "正在检查设备，请稍候再上线。", "wait");
+  return false;
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-branch]") && event.target.closest(".card-x")) go(main.dataset.seat === "in_call" ? "online" : main.dataset.seat, Number(event.target.value));
+});
+
+// --- idle: answering
+
+async function answer(event, payload, button) {
+  if (button.getAttribute("aria-busy")) return;
+  button.setAttribute("aria-busy", "true");
+  const answered = await act(event, payload);
+  button.removeAttribute("aria-busy");
+  if (answered?.call) location.assign(answered.url);
+  else {
+    if (answered) toast("现在没有人排队。", "act");
+    refresh("queue", "counts", "next");
+  }
+}
+
+function pick(button) {
+  const payload = { ticket: Number(button.dataset.answer), why: "" };
+  if ("head" in button.dataset) return answer("answer", payload, button);
+  const dialog = document.querySelector("#pick");
+  dialog.querySelector("[data-pick-name]").textContent = button.dataset.name;
+  const form = dialog.querySelector("form");
+  form.why.value = "";
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    closeDialog(dialog);
+    answer("answer", { ...payload, why: form.why.value.trim() }, button);
+  };
+  openDialog(dialog);
+}
+
+for (const chip of document.querySelectorAll("[data-why]")) {
+  chip.addEventListener("click", () => {
+    const field = chip.closest("form").why;
+    field.value = chip.dataset.why;
+    field.focus();
+  });
+}
+
+// --- in the call: pictures and sound
+
+const peerState = document.querySelector("[data-peer-state]");
+const FATAL = new Set(["call_over", "seat_lost", "404", "signed_out"]);
+
+function startCall() {
+  if (call) return;
+  call = new Call({
+    localVideo: document.querySelector("[data-mine] video"),
+    remoteVideo: document.querySelector("[data-peer] video"),
+    signal: (sdp) => live.ask("offer", { fence, call: session, sdp }, { timeout: 25_000 }),
+    fatal: (error) => FATAL.has(error.code),
+    onstate: (state, words, error) => {
+      if (state === State.FAILED) say(`${error?.message ?? words}${error?.fix ? `。${error.fix}` : ""}`);
+      else if (state === State.CONNECTED) waitForPeer();
+      else if (state !== State.CLOSED) say(words);
+    },
+    onstats: showStats,
+    ontrouble: (text) => toast(text, "wait"),
+  });
+  call.start().catch((error) => toast(`${error.message}${error.fix ? `。${error.fix}` : ""}`, "bad"));
+}
+
+let there = Boolean(main.dataset.acknowledged);
+let left = false;
+
+function waitForPeer() {
+  if (left) say("投资者已离开通话，可等待其返回，或按技术故障结束。");
+  else say(there ? "正在接通投资者" : "等待投资者确认并同意录音录像");
+}
+
+function say(text) {
+  if (!peerState) return;
+  peerState.textContent = text;
+  peerState.hidden = !text;
+}
+
+let still = 0; // reports in a row without a picture
+
+function showStats(stats) {
+  const net = document.querySelector("[data-net]");
+  net.className = `pill bare net ${stats.bars > 1 ? "ok" : stats.bars ? "wait" : "bad"}`;
+  net.querySelector(".bars").dataset.bars = stats.bars;
+  net.querySelector("span").textContent = networkWords(stats);
+  document.querySelector("[data-peer-size]").textContent = stats.width ? `　${stats.width < stats.height ? "竖屏" : "横屏"} ${stats.width}×${stats.height}` : "";
+  still = stats.fps > 0 ? 0 : still + 1;
+  if (stats.fps > 0) {
+    there = true;
+    left = false;
+    say("");
+  } else if (still > 2) waitForPeer();
+}
+
+function heardOfCall(pushed) {
+  if (!session || pushed.session_no !== session) {
+    if (!session && pushed.event === "answered" && !changing) location.assign("/seat");
+    return;
+  }
+  if (pushed.event === "acknowledged") {
+    there = true;
+    toast("投资者已确认您的姓名和证号，并同意录音录像。", "ok");
+    startRecordingClock(pushed.at);
+    waitForPeer();
+    refresh("checklist", "verdict", "script", "tray");
+  } else if (pushed.event === "left") {
+    left = true;
+    waitForPeer();
+  } else if (pushed.event === "joined") left = false;
+  else if (pushed.event === "marked") refresh("checklist", "verdict", "script");
+  else if (pushed.event === "ended") location.assign("/seat");
+}
+
+function startRecordingClock(since) {
+  const clock = document.querySelector("[data-rec]");
+  clock.classList.remove("off");
+  const running = document.createElement("span");
+  running.dataset.format = "hms";
+  clock.replaceChildren("双录中 ", running);
+  for (const el of [running, document.querySelector("#reject .rec [data-since]")]) el.dataset.since = since;
+}
+
+function mute(button) {
+  const on = button.getAttribute("aria-pressed") !== "true";
+  call?.mute(on);
+  button.setAttribute("aria-pressed", String(on));
+  button.querySelector("span").textContent = on ? "已静音" : "静音";
+}
+
+async function switchCamera() {
+  try {
+    if (!(await call?.switchCamera())) toast("没有找到另一个摄像头。", "act");
+  } catch (error) {
+    toast(`${error.message}。${error.fix ?? ""}`, "bad");
+  }
+}
+
+// --- in the call: evidence and verdict
+
+async function snap(button) {
+  if (button.getAttribute("aria-busy")) return;
+  button.setAttribute("aria-busy", "true");
+  const kept = await act("snapshot", { call: session, kind: button.dataset.snapshot }, { timeout: 20_000 });
+  button.removeAttribute("aria-busy");
+  if (kept) refresh("tray", "checklist");
+}
+
+async function mark(button) {
+  const at = new Date(now()).toISOString(); // the moment of the key, however long the way to the server
+  if (await act("mark", { call: session, item: button.dataset.mark, result: button.dataset.result, at })) refresh("checklist", "verdict", "script");
+}
+
+function look(button) {
+  const dialog = document.querySelector("#photo");
+  dialog.querySelector("h2").textContent = button.dataset.title;
+  const img = dialog.querySelector("img");
+  img.src = button.dataset.look;
+  img.alt = button.dataset.title;
+  openDialog(dialog);
+}
+
+function then(button) {
+  closeDialog(button.closest("dialog"));
+  document.querySelector(button.dataset.then).click();
+}
+
+if (session) {
+  const sheet = document.querySelector("#reject");
+  wireRejection(sheet);
+  const noted = document.querySelector("#note-text");
+  document.querySelector("#note form").addEventListener("submit", async () => {
+    if (await act("note", { call: session, text: noted.value })) toast("备注已保存。", "ok");
+  });
+  sheet.addEventListener("dialog-opened", () => {
+    const own = sheet.querySelector("[name=internal_note]");
+    if (!own.value) own.value = noted.value;
+  });
+}
+document.querySelector("main h1")?.focus({ preventScroll: true });

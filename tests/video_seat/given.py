@@ -1,0 +1,59 @@
+"""A call as the witness finds it."""
+
+import io
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from PIL import Image
+from sqlalchemy.orm import Session
+
+from console.evidence.models import Evidence, Kind
+from console.queues import seats
+from console.video_seat import service
+from console.video_seat.checklist import items_of
+from console.video_seat.models import CheckResult, VideoSession
+from tests.queues.given import online, waiting_since
+from tests.world import AT, stamp
+
+INVESTOR, WITNESS = stamp("investor:1"), stamp("staff:1")
+
+
+def at(minutes: float, by: str = "staff:1"):  # type: ignore[no-untyped-def]
+    return stamp(by, AT + timedelta(minutes=minutes))
+
+
+def answered(session: Session, name: str = "周晚晴", username: str = "luwenshan") -> VideoSession:
+    """``name`` was answered at AT; nothing was acknowledged yet."""
+    seat = online(session, username)
+    waiting_since(session, name, 5)
+    mark = stamp(f"staff:{seat.staff_id}")
+    ticket = seats.answer_next(session, seat, mark)
+    assert ticket is not None
+    return service.start(session, ticket, seat, "node-1", mark)
+
+
+def talking(session: Session, name: str = "周晚晴", username: str = "luwenshan") -> VideoSession:
+    """… and agreed to the recording half a minute later."""
+    call = answered(session, name, username)
+    return service.acknowledge(session, call, at(0.5, f"investor:{call.case.investor_id}"))
+
+
+def png(folder: Path, name: str = "shot.png") -> Path:
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(picture, "PNG")
+    path = folder / name
+    path.write_bytes(picture.getvalue())
+    return path
+
+
+def snapped(session: Session, call: VideoSession, kind: Kind, folder: Path, when: datetime = AT) -> Evidence:
+    return service.take_snapshot(session, call, kind, png(folder), 64, 48, when, at(1))
+
+
+def all_in_order(session: Session, call: VideoSession, folder: Path, *but: str) -> None:
+    """Everything proved, as a careful witness does it; ``but`` these items."""
+    snapped(session, call, Kind.SNAPSHOT_FACE, folder)
+    snapped(session, call, Kind.SNAPSHOT_ID, folder)
+    for n, item in enumerate(items_of(call.case.business_code), 1):
+        if item.key not in but:
+            service.mark(session, call, item.key, CheckResult.OK, at(n))
