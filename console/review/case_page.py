@@ -9,9 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from console.agreements import signing
-from console.businesses.steps import Desk
-from console.cases.models import Case, CaseEvent, Reason
-from console.cases.service import reasons_for
+from console.cases.models import Case, CaseEvent
 from console.cases.trail import Happening
 from console.cases.transitions import Action
 from console.certificates.models import Certificate
@@ -258,29 +256,3 @@ def people(session: Session, events: Iterable[CaseEvent]) -> dict[str, str]:
     }
     others = {by: "投资者" if by.startswith("investor:") else "系统" for by in everyone if not by.startswith("staff:")}
     return staff | others
-
-
-# --- what a rejection would do
-
-
-@dataclass(frozen=True)
-class Blame:
-    """A step with the reasons that blame it; ``reopens``: keys of the steps that one of them opens again."""
-
-    key: str
-    title: str
-    reasons: list[Reason]
-    reopens: list[str]
-
-
-def blames(session: Session, case: Case) -> list[Blame]:
-    """What may be rejected, by step in the order of the path."""
-    reasons = reasons_for(session, case)
-    on_path = {step.key for step in case.path if step.desk is not Desk.REVIEWER}
-    found = []
-    for step in case.path:
-        mine = [reason for reason in reasons if reason.step == step.key]
-        if mine:
-            reopened = [s.key for s in case.business.reopened_by({step.key}) if s.key in on_path]
-            found.append(Blame(step.key, step.title, mine, reopened))
-    return found

@@ -11,6 +11,7 @@ from wtforms import StringField
 from wtforms.validators import Length
 
 from console.access import case_or_404, my_staff, staff_only, stamp
+from console.cases.blame import blames
 from console.cases.transitions import UnknownReason
 from console.db import reading, transaction
 from console.people.models import Role
@@ -86,7 +87,7 @@ def case(case_no: str) -> str:
             signatures=case_page.signatures(session, found),
             certificates=case_page.certificates(session, found),
             trail=case_page.trail(session, found),
-            blames=case_page.blames(session, found),
+            blames=blames(session, found),
         )
 
 
