@@ -36,7 +36,7 @@ def evidence(public_id: str) -> Response:
             answer = _whole(runtime.offload(clean_copy, service.clear_bytes(found)), "image/jpeg")
         else:
             answer = _in_parts(found)
-    except (VaultError, FileNotFoundError) as error:
+    except (VaultError, OSError) as error:
         raise EvidenceDamaged(public_id) from error
     answer.headers["Content-Disposition"] = f'inline; filename="{found.kind.value}-{public_id[:8]}"'
     answer.headers["X-Content-Type-Options"] = "nosniff"
@@ -50,7 +50,7 @@ def _variant(original: Evidence, wanted: str) -> Evidence:
     if wanted == Variant.ORIGINAL:
         if me().staff is None:
             raise NotFound
-        found: Evidence | None = original
+        found: Evidence | None = original.variant_of(Variant.UPRIGHT) or original
     else:
         found = original.shown if wanted == Variant.CROPPED else original.variant_of(Variant.THUMB)
     if found is None or found.state is not State.READY:
