@@ -43,11 +43,11 @@ class ReasonForm(FlaskForm):
 @staff_only(Role.WITNESS, Role.REVIEWER, Role.SUPERVISOR)
 def reveal(case_no: str, field: str) -> Response:
     """{value}. ``field`` is a name of FIELDS, or ``card:<n>``: the n-th settlement card of this case, from 0."""
-    form = ReasonForm()
-    if not form.validate():
-        raise NoReason
     with transaction() as session:
         case = case_or_404(session, case_no)
+        form = ReasonForm()
+        if not form.validate():
+            raise NoReason
         value = card(case, field.removeprefix("card:")) if field.startswith("card:") else _plain(case, field)
         note(case, Happening.DATA_REVEALED, stamp(), field=field, why=form.reason.data)
     return jsonify(value=value)

@@ -2,21 +2,23 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import Length
 
 from console.access import case_or_404, my_staff, staff_only, stamp
 from console.cases.blame import blames
+from console.cases.models import Case
 from console.cases.transitions import UnknownReason
 from console.db import reading, transaction
-from console.people.models import Role
+from console.people.models import Role, Staff
 from console.problem import Problem
 from console.screens import steps_shown
+from console.stamp import Stamp
 from console.video_seat import checklist
 
 from . import case_page, inbox, service
@@ -121,17 +123,22 @@ def approve(case_no: str) -> Response:
 @bp.post("/review/<case_no>/reject")
 @reviewers
 def reject(case_no: str) -> Response:
+    return _act(case_no, _send_back, _onwards, f"受理单 {case_no} 已驳回，投资者会看到原因。")
+
+
+def _send_back(session: Session, found: Case, staff: Staff, mark: Stamp) -> object:
     form = RejectionForm()
     if not form.validate():
-        raise UnknownReason(text=" ".join(str(each) for errors in form.errors.values() for each in errors))
-
-    send_back = partial(
-        service.reject,
+        raise UnknownReason(text=" ".join(str(said) for faults in form.errors.values() for said in faults))
+    return service.reject(
+        session,
+        found,
+        staff,
+        mark,
         codes=request.form.getlist("reason"),
         remark=(form.remark.data or "").strip(),
         internal_note=(form.internal_note.data or "").strip(),
     )
-    return _act(case_no, send_back, _onwards, f"受理单 {case_no} 已驳回，投资者会看到原因。")
 
 
 def _act(case_no: str, do: Callable[..., object], then: Callable[[], str], told: str = "") -> Response:

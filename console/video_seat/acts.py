@@ -98,8 +98,10 @@ def my_call(session: Session, session_no: str) -> VideoSession:
 def _holding(fence: int, session_no: str) -> Iterator[tuple[Session, VideoSession]]:
     """A transaction in which the page holds the seat and the call is this witness's."""
     with transaction() as session:
+        call = my_call(session, session_no)  # the gate comes first: whose call it is not, learns nothing else
         seats.seated(session, my_staff().id, fence)
-        yield session, my_call(session, session_no)
+        session.refresh(call)
+        yield session, call
 
 
 def offer(fence: int, session_no: str, sdp: str) -> str:
