@@ -116,7 +116,9 @@ def change_investor(name: str, **values: Any) -> None:
 
 def upload(client: FlaskClient, url: str, image: bytes | None = None, filename: str = "photo.jpg") -> TestResponse:
     body = {"photo": (io.BytesIO(id_front() if image is None else image), filename)}
-    return client.post(url, data=body, headers=JSON, content_type="multipart/form-data")
+    answer = client.post(url, data=body, headers=JSON, content_type="multipart/form-data")
+    answer.request.environ["wsgi.input"].close()  # the test client puts a large body into a file and leaves it open
+    return answer
 
 
 def develop(
