@@ -14,10 +14,13 @@ import structlog
 from redis.exceptions import RedisError
 from sqlalchemy import CursorResult, delete, select
 
+from console import live
 from console.db import reading, transaction
 from console.evidence.models import Evidence, State, Variant
 from console.jobs import Job, enqueue, pending
 from console.people.models import Captcha, OutgoingSms, SmsCode
+from console.queues import seats
+from console.stamp import Stamp
 from worker import house
 from worker.media import webm
 from worker.media.repair import duration_ms, is_sealed
@@ -35,7 +38,7 @@ def sweep() -> None:
     """Safe to run at any time and twice at once: everything it asks for is itself safe to run twice."""
     house.opened()
     now = datetime.now(UTC)
-    parts: tuple[Callable[[datetime], int], ...] = (photos, recordings, proofs)
+    parts: tuple[Callable[[datetime], int], ...] = (photos, recordings, silent_seats, proofs)
     done = {part.__name__: _swept(part, now) for part in parts}
     if any(done.values()):
         log.info("swept", **done)
@@ -100,6 +103,15 @@ def take_of(path: Path) -> dict[str, Any]:
         "duration_ms": length,
         "sha256": sha256(path),
     }
+
+
+def silent_seats(now: datetime) -> int:
+    """Witnesses whose page has gone without a word are offline: how many."""
+    with transaction() as session:
+        branches = [seat.branch_id for seat in seats.retire_silent(session, Stamp(by="system:sweep", at=now))]
+    for branch_id in set(branches):
+        live.seats_changed(branch_id)
+    return len(branches)
 
 
 def proofs(now: datetime) -> int:

@@ -13,7 +13,10 @@ from sqlalchemy import select
 from console import db, jobs
 from console.config import Settings
 from console.people.models import Captcha, SmsCode
+from console.queues import seats
+from console.queues.models import Seat, SeatState
 from tests import pictures
+from tests import world as worlds
 from tests.worker.given import given_photo
 from worker import house, sweep
 from worker.media import webm
@@ -93,6 +96,20 @@ def test_recordings_that_are_still_somebodys_are_left_alone(queue, spool):
     announced_later.with_name(announced_later.name + ".json").write_text("{}")
     (spool / "20261120-a1" / "snapshot.png").write_bytes(b"")
     assert sweep.recordings(NOW) == 0
+
+
+def test_a_witness_whose_page_has_gone_is_taken_offline(queue):
+    with db.transaction() as session:
+        for username, minutes in (("luwenshan", 3), ("weiyinuo", 0)):
+            staff, at = worlds.staff_named(session, username), NOW - timedelta(minutes=minutes)
+            seat = Seat(staff_id=staff.id, branch_id=staff.branches[0].id, since=at, seen_at=at)
+            session.add(seat)
+            session.flush()
+            seats.enter(session, seat, SeatState.ONLINE, at)
+    assert sweep.silent_seats(NOW) == 1
+    with db.reading() as session:
+        states = {seat.staff.username: seat.state for seat in session.scalars(select(Seat))}
+    assert states == {"luwenshan": SeatState.OFFLINE, "weiyinuo": SeatState.ONLINE}
 
 
 def test_old_captchas_and_codes_are_thrown_away_and_new_ones_stay(queue):
