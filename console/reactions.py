@@ -7,7 +7,7 @@ import structlog
 
 from console import live
 from console.cases.models import Case
-from console.cases.trail import case_moved
+from console.cases.trail import Happening, case_moved
 from console.cases.transitions import Action
 from console.db import Session, reading
 from console.queues import service as queues
@@ -40,6 +40,8 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.REJECT: (tell_investor, tell_reviewers),
     Action.REFUSE: (tell_investor, tell_reviewers),
     Action.ABANDON: (tell_investor, tell_queue, tell_reviewers),
+    Happening.TASK_CLAIMED: (tell_reviewers,),
+    Happening.TASK_RELEASED: (tell_reviewers,),
 }
 
 

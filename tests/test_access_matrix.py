@@ -15,11 +15,13 @@ from PIL import Image
 from werkzeug.routing import Rule
 
 from console import access, live
+from console.cases.models import Case
 from console.config import Settings
-from console.db import reading, transaction
+from console.db import transaction
 from console.evidence import service as evidence
 from console.evidence.models import Kind
 from console.people.models import Branch, Role, SignIn, Staff
+from console.review.service import claim
 from console.video_seat.models import VideoSession
 from tests.review.given import case_in_review
 from tests.world import staff_named, stamp
@@ -248,8 +250,9 @@ def test_a_reviewers_socket_hears_of_the_own_branch_only(app: Flask, objects, as
         name: live.socketio.test_client(app, namespace=live.REVIEW, flask_test_client=as_staff(name))
         for name in ("qinlang", "hzreview")
     }
-    with reading() as session:
-        live.tasks_changed(session.query(Branch).filter_by(code="SH01").one().id)
+    with transaction() as session:
+        case, person = session.query(Case).one(), staff_named(session, "qinlang")
+        claim(session, case, person, stamp(f"staff:{person.id}", datetime.now(UTC)))
     heard = {name: [each["name"] for each in socket.get_received(live.REVIEW)] for name, socket in sockets.items()}
     assert heard == {"qinlang": ["tasks"], "hzreview": []}
 

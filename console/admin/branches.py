@@ -42,6 +42,11 @@ class Branches(Register):
         query = query.filter(Branch.broker_id == my_staff().broker_id)
         return query if head_office() else query.filter(Branch.id.in_(my_branches()))
 
+    def edit_form(self, obj: Any = None) -> Any:
+        form = super().edit_form(obj)
+        del form.code
+        return form
+
     def on_model_change(self, form: Any, model: Branch, is_created: bool) -> None:
         if is_created:
             model.broker_id = my_staff().broker_id

@@ -106,15 +106,16 @@ class People(Register):
     column_default_sort = "id"
     can_create = True
     can_edit = True
+    form_args: ClassVar = {"active": {"label": "在职（取消则停用，此人立即退出）"}}
     form_overrides: ClassVar = {"licence_until": DateField}
     form_columns = (
         "name",
         "username",
+        "licence_no",
+        "licence_until",
         "roles",
         "branches",
         "head_office",
-        "licence_no",
-        "licence_until",
         "active",
         "new_id_no",
         "new_password",

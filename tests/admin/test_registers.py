@@ -216,9 +216,12 @@ def test_a_branch_administrator_reads_the_reasons_and_changes_none(branch_admin)
 
 
 def test_a_branch_administrator_changes_the_own_branch_only(branch_admin):
-    data = {"code": "HZ01", "name": "杭州钱江营业部", "opens_at": "09:00", "closes_at": "16:00"}
+    data = {"code": "XX01", "name": "杭州钱江营业部", "opens_at": "09:00", "closes_at": "16:00"}
     assert branch_admin.post(f"/admin/branches/edit/?id={branch_id('HZ01')}", data=data).status_code == 302
     assert branch_admin.post(f"/admin/branches/edit/?id={branch_id('SH01')}", data=data).status_code == 404
+    with reading() as session:
+        kept = {branch.code: branch.opens_at for branch in session.query(Branch)}
+    assert kept == {"HZ01": "09:00", "SH01": "08:30"}, "the code is given once"
     assert branch_admin.get("/admin/branches/new/").status_code == 404
 
 

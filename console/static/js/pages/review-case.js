@@ -18,6 +18,14 @@ document.querySelector("[data-only-changed]")?.addEventListener("change", (event
   document.querySelector("[data-facts]").classList.toggle("only-changed", event.target.checked);
 });
 connect("/review", {});
+// a photo beside a fact is looked at in the viewer, not on a page of its own
+document.querySelector("[data-facts]").addEventListener("click", (event) => {
+  const tile = event.target.closest("a.tile");
+  const picture = tile && document.querySelector(`[data-picture="${tile.getAttribute("href")}"]`);
+  if (!picture) return;
+  event.preventDefault();
+  picture.click();
+});
 
 // --- the recordings
 
