@@ -2,7 +2,7 @@
 
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
-from wtforms import IntegerField, SelectField, SelectMultipleField, StringField
+from wtforms import IntegerField, SelectChoice, SelectField, SelectMultipleField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from console.businesses import BUSINESSES
@@ -20,12 +20,12 @@ class ImportForm(FlaskForm):
     title = StringField("标题", validators=[InputRequired("请填写标题。"), Length(1, 80, "标题最长 80 个字。")])
     purpose = SelectField(
         "用途",
-        choices=[(each.value, PURPOSE_TITLES[each]) for each in Purpose],
+        choices=[SelectChoice(each.value, PURPOSE_TITLES[each]) for each in Purpose],
         validators=[InputRequired("请选择用途。")],
     )
     businesses = SelectMultipleField(
         "业务",
-        choices=[(code, business.title) for code, business in BUSINESSES.items()],
+        choices=[SelectChoice(code, business.title) for code, business in BUSINESSES.items()],
         description="不选即用于全部业务",
     )
     position = IntegerField("顺序", default=0, validators=[Optional(), NumberRange(0, 999, "顺序是 0 到 999 的整数。")])

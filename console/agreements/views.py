@@ -81,7 +81,7 @@ def _index(look: Session, form: ImportForm, problems: list[Problem]) -> str:
         select(Agreement)
         .where(Agreement.broker_id == my_staff().broker_id)
         .options(selectinload(Agreement.versions))
-        .order_by(Agreement.purpose, Agreement.position, Agreement.id)
+        .order_by(Agreement.position, Agreement.id)
     ).all()
     return render_template(
         "agreements/index.html",

@@ -3,12 +3,17 @@ import { HttpError, post } from "../http.js";
 import { toast } from "../toast.js";
 
 const TELL_EVERY = 4000; // ms
+const TICK = 100; // ms
+const QUICKEST = 1500; // characters a second, as the server has it
+/** The time (ms) below which nobody can have read these pages. */
+const quickest = (...pages) => (pages.reduce((sum, page) => sum + page.textContent.replace(/\s/g, "").length, 0) / QUICKEST) * 1000;
+
 const main = document.querySelector("[data-reading]");
 const doc = main.querySelector("[data-doc]");
 
 wireLarge();
+wireKeys();
 if (main.dataset.url) follow(main.dataset);
-doc.focus({ preventScroll: true });
 
 function wireLarge() {
   const button = main.querySelector("[data-large]");
@@ -24,6 +29,17 @@ function wireLarge() {
   });
 }
 
+/** The text scrolls by the usual keys wherever the focus is, as a page does that scrolls as a whole. */
+function wireKeys() {
+  const page = () => doc.clientHeight * 0.9;
+  const moves = { PageDown: page, PageUp: () => -page(), ArrowDown: () => 60, ArrowUp: () => -60, Home: () => -doc.scrollHeight, End: () => doc.scrollHeight };
+  document.addEventListener("keydown", (event) => {
+    if (!(event.key in moves) || doc.contains(event.target) || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    doc.scrollBy({ top: moves[event.key]() });
+  });
+}
+
 function follow({ url, sha256, seen: seenBefore, shown: shownBefore }) {
   const pages = [...doc.querySelectorAll("[data-page]")];
   const seen = new Set(seenBefore.split(" ").filter(Boolean).map(Number));
@@ -36,7 +52,7 @@ function follow({ url, sha256, seen: seenBefore, shown: shownBefore }) {
   let opened = null;
 
   const shownNow = () => Math.round(shown + (since === null ? 0 : performance.now() - since));
-  const complete = () => seen.size === pages.length;
+  const complete = () => seen.size === pages.length && shownNow() >= quickest(...pages);
   const report = () => ({ seen: [...seen], shown_ms: shownNow() });
 
   document.addEventListener("visibilitychange", () => {
@@ -48,22 +64,37 @@ function follow({ url, sha256, seen: seenBefore, shown: shownBefore }) {
     }
   });
 
+  // A page counts once both its edges were on the screen and it stayed there long enough to be read: rushing past is not reading.
+  const needed = pages.map((page) => quickest(page));
+  const stayed = pages.map(() => 0);
+  const onScreen = new Set();
+
   const watcher = new IntersectionObserver(
     (entries) => {
-      for (const { isIntersecting, target } of entries) if (isIntersecting) note(target);
-      draw();
+      for (const { isIntersecting, target } of entries) {
+        if (target.dataset.page) isIntersecting ? onScreen.add(target) : onScreen.delete(target);
+        else if (isIntersecting) note(target);
+      }
     },
     { root: doc, rootMargin: "4px 0px" },
   );
-  for (const edge of doc.querySelectorAll("[data-edge]")) watcher.observe(edge);
+  for (const each of doc.querySelectorAll("[data-page], [data-edge]")) watcher.observe(each);
 
   function note(edge) {
     const number = Number(edge.parentElement.dataset.page);
-    const had = edges.get(number) ?? new Set();
-    had.add(edge.dataset.edge);
-    edges.set(number, had);
-    if (had.size === 2) seen.add(number);
+    edges.set(number, (edges.get(number) ?? new Set()).add(edge.dataset.edge));
   }
+
+  const ticker = setInterval(() => {
+    if (document.visibilityState !== "visible") return;
+    for (const page of onScreen) {
+      const number = Number(page.dataset.page);
+      stayed[number - 1] += TICK;
+      if (edges.get(number)?.size === 2 && stayed[number - 1] >= needed[number - 1]) seen.add(number);
+    }
+    draw();
+    if (complete()) clearInterval(ticker);
+  }, TICK);
 
   function draw() {
     document.querySelector("[data-bar]").value = seen.size;
@@ -72,7 +103,7 @@ function follow({ url, sha256, seen: seenBefore, shown: shownBefore }) {
     document.querySelector("[data-place]").textContent = `第 ${here} 页，共 ${pages.length} 页`;
     agree.setAttribute("aria-disabled", String(!complete()));
     if (complete()) say("已读到末页，可以同意。");
-    else if (here === pages.length) say(`前面还有 ${pages.length - seen.size} 页没有读到，请往回看。`);
+    else if (here === pages.length && seen.size < pages.length) say(`前面还有 ${pages.length - seen.size} 页没有读到，请往回看。`);
     else say("请完整阅读该协议内容，读到末页后可以同意。");
   }
   const say = (text) => why.textContent !== text && (why.textContent = text);
@@ -104,7 +135,6 @@ function follow({ url, sha256, seen: seenBefore, shown: shownBefore }) {
     if (!complete()) {
       toast("请完整阅读该协议内容", "wait");
       pages.find((page) => !seen.has(Number(page.dataset.page)))?.scrollIntoView({ block: "start" });
-      doc.focus({ preventScroll: true });
       return;
     }
     agree.setAttribute("aria-busy", "true");
