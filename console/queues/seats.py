@@ -15,7 +15,7 @@ from console.stamp import Stamp
 from . import service
 from .models import SEAT_STATE_TITLES, Seat, SeatInterval, SeatState, Ticket
 
-SILENCE = timedelta(seconds=75)  # a seat whose page has said nothing for so long has left
+SILENCE = timedelta(seconds=150)  # a page in the background may speak once a minute only; after this it has left
 CHOSEN_BY_HAND = (SeatState.ONLINE, SeatState.BREAK, SeatState.MEETING, SeatState.TRAINING, SeatState.OFFLINE)
 
 

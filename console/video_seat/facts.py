@@ -30,11 +30,11 @@ class Window:
 
 
 NAME = Window("130 58 320 60")
-NUMBER = Window("262 440 486 58", cover=(366, 440, 262, 58))
+NUMBER = Window("262 440 486 58", cover=(342, 436, 236, 66))
 BIRTH = Window("130 190 330 58")
 ADDRESS = Window("130 258 390 104", tall=True)
 VALIDITY = Window("320 436 400 58")
-PORTRAIT = Window("524 70 270 324")
+PORTRAIT = Window("576 66 246 306", tall=True)
 
 
 @dataclass(frozen=True)

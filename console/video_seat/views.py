@@ -26,7 +26,7 @@ from .models import VERDICT_TITLES, Verdict, VideoSession
 bp = Blueprint("video_seat", __name__)
 witnesses = staff_only(Role.WITNESS, Role.SUPERVISOR)
 IDLE_PARTS = ("pill", "counts", "queue", "next", "today", "states", "team")
-CALL_PARTS = ("pill", "counts", "queue", "checklist", "tray", "verdict", "script")
+CALL_PARTS = ("pill", "counts", "queue", "rec", "checklist", "tray", "verdict", "script")
 
 
 @bp.get("/seat")
@@ -70,35 +70,39 @@ def answer_next() -> Response:
 def judge(session_no: str, verdict: str) -> Response:
     """pass, technical-failure, or reject with reason (several), remark and internal_note; then the idle page says what happened."""
     try:
-        call = _judged(session_no, verdict)
-        flash(_said(call), "ok")
+        _judge(session_no, verdict)
+        flash(_said(session_no), "ok")
     except Problem as problem:
         flash(problem.text, "bad")
     return redirect(url_for("video_seat.seat"), 303)
 
 
-def _judged(session_no: str, verdict: str) -> VideoSession:
+def _judge(session_no: str, verdict: str) -> None:
+    form = request.form
     if verdict == "pass":
-        return acts.pass_video(_fence(), session_no)
-    if verdict == "technical-failure":
-        return acts.technical_failure(_fence(), session_no)
-    if verdict == "reject":
-        form = request.form
+        acts.pass_video(_fence(), session_no)
+    elif verdict == "technical-failure":
+        acts.technical_failure(_fence(), session_no)
+    elif verdict == "reject":
         remark, internal = form.get("remark", "")[:200], form.get("internal_note", "")[:400]
-        return acts.reject(_fence(), session_no, form.getlist("reason"), remark, internal)
-    raise NotFound
+        acts.reject(_fence(), session_no, form.getlist("reason"), remark, internal)
+    else:
+        raise NotFound
 
 
-def _said(call: VideoSession) -> str:
-    lasted = int((call.ended_at - call.started_at).total_seconds()) if call.ended_at else 0
+def _said(session_no: str) -> str:
+    """What became of the call, for the page after it."""
+    with reading() as session:
+        call = acts.my_call(session, session_no)
+        name, verdict = call.case.investor.name, call.verdict
+        lasted = int((call.ended_at - call.started_at).total_seconds()) if call.ended_at else 0
     words = {
         Verdict.PASSED: "已通过，投资者可继续办理",
         Verdict.REJECTED: "已驳回，投资者会看到原因",
         Verdict.REFUSED: "业务已终止，投资者会看到原因",
         Verdict.TECHNICAL_FAILURE: "技术故障，投资者已回到队首",
     }
-    told = words[call.verdict] if call.verdict else ""
-    return f"{call.case.investor.name}：{told}。通话 {lasted // 60:02d}:{lasted % 60:02d}。"
+    return f"{name}：{words[verdict] if verdict else '已结束'}。通话 {lasted // 60:02d}:{lasted % 60:02d}。"
 
 
 def _fence() -> int:

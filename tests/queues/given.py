@@ -27,7 +27,9 @@ def to_the_video(case: Case, at: datetime = AT) -> Case:
     return case
 
 
-def at_the_video(session: Session, name: str = "周晚晴", at: datetime = AT, business: str = "change_settlement_account") -> Case:
+def at_the_video(
+    session: Session, name: str = "周晚晴", at: datetime = AT, business: str = "change_settlement_account"
+) -> Case:
     return to_the_video(given_case(session, name, business, at), at)
 
 

@@ -69,7 +69,9 @@ def test_two_witnesses_picking_the_same_ticket_get_one_answer_and_one_refusal(wo
         outcomes: list[str] = []
         start = threading.Barrier(2)
 
-        def pick(seat_id: int, outcomes: list[str] = outcomes, start: threading.Barrier = start, target: int = target) -> None:
+        def pick(
+            seat_id: int, outcomes: list[str] = outcomes, start: threading.Barrier = start, target: int = target
+        ) -> None:
             start.wait()
             try:
                 with db.transaction() as session:
@@ -93,7 +95,9 @@ def waiting_again(session: Session) -> Ticket:
 def hang_up_all() -> None:
     with db.transaction() as session:
         for case in session.scalars(select(Case).where(Case.status == Status.IN_VIDEO)):
-            answered = session.scalars(select(Ticket).where(Ticket.case_id == case.id).order_by(Ticket.id.desc())).first()
+            answered = session.scalars(
+                select(Ticket).where(Ticket.case_id == case.id).order_by(Ticket.id.desc())
+            ).first()
             assert answered is not None
             queues.put_back(session, case, answered, stamp())
             queues.leave(session, case, stamp())

@@ -20,7 +20,11 @@ def later(minutes: float):  # type: ignore[no-untyped-def]
 def test_going_online_needs_a_licence_in_date(session: Session) -> None:
     staff = staff_named(session, "luwenshan")
     seat = seats.sit(session, staff, WITNESS)
-    for licence_no, until in ((None, staff.licence_until), ("F0300127", None), ("F0300127", AT.date() - timedelta(days=1))):
+    for licence_no, until in (
+        (None, staff.licence_until),
+        ("F0300127", None),
+        ("F0300127", AT.date() - timedelta(days=1)),
+    ):
         staff.licence_no, staff.licence_until = licence_no, until
         with pytest.raises(seats.LicenceMissing):
             seats.go(session, staff, seat.branch_id, SeatState.ONLINE, WITNESS)
@@ -95,8 +99,8 @@ def test_the_fence_grows_at_every_going_online(session: Session) -> None:
 def test_a_silent_seat_goes_offline_as_of_when_it_was_last_heard(session: Session) -> None:
     seat = online(session)
     seats.heartbeat(session, seat.staff_id, seat.fence, later(1))
-    assert seats.retire_silent(session, later(2)) == []
-    assert seats.retire_silent(session, later(3)) == [seat]
+    assert seats.retire_silent(session, later(3)) == []
+    assert seats.retire_silent(session, later(4)) == [seat]
     assert (seat.state, seat.since) == (SeatState.OFFLINE, AT + timedelta(minutes=1))
 
 

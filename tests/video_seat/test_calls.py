@@ -66,7 +66,9 @@ def test_nothing_is_marked_before_the_consent(session: Session) -> None:
 # --- evidence
 
 
-def test_a_snapshot_is_kept_as_evidence_of_the_case_and_written_into_the_trail(session: Session, tmp_path: Path) -> None:
+def test_a_snapshot_is_kept_as_evidence_of_the_case_and_written_into_the_trail(
+    session: Session, tmp_path: Path
+) -> None:
     call = talking(session)
     shot = snapped(session, call, Kind.SNAPSHOT_FACE, tmp_path)
     assert evidence.clear_bytes(shot).startswith(b"\x89PNG")

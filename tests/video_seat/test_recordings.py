@@ -45,12 +45,17 @@ def call(session: Session) -> VideoSession:
     return talking(session)
 
 
-def test_a_finished_recording_becomes_encrypted_evidence_of_its_case(session: Session, call: VideoSession, film: Path) -> None:
+def test_a_finished_recording_becomes_encrypted_evidence_of_its_case(
+    session: Session, call: VideoSession, film: Path
+) -> None:
     kept = keep(session, call, film).evidence
     assert (kept.kind, kept.case_id, kept.sha256) == (Kind.RECORDING, call.case_id, hashlib.sha256(FILM).hexdigest())
     assert evidence.clear_bytes(kept) == FILM
     assert FILM[:2000] not in (store.current().root / kept.path).read_bytes()
-    assert session.scalars(select(CaseEvent).where(CaseEvent.action == Happening.RECORDING_KEPT)).one().case_id == call.case_id
+    assert (
+        session.scalars(select(CaseEvent).where(CaseEvent.action == Happening.RECORDING_KEPT)).one().case_id
+        == call.case_id
+    )
 
 
 def test_the_same_recording_twice_is_kept_once(session: Session, call: VideoSession, film: Path) -> None:

@@ -26,6 +26,11 @@ const live = connect(
 
 const ask = (name, payload = {}, options = {}) => live.ask(name, { case_no: caseNo, ...payload }, options);
 
+// A form on its way leads to the right page by itself: no push overtakes it.
+document.addEventListener("submit", (event) => {
+  if (!event.defaultPrevented) going = true;
+});
+
 /** To wherever the case stands now. */
 function follow() {
   if (going) return;

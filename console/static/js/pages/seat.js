@@ -14,7 +14,8 @@ const main = document.querySelector("main");
 const session = main.dataset.call ?? null;
 let fence = null;
 let lost = false;
-let changing = false;
+let changing = false; // a new fence is on its way
+let leaving = false; // this page is about to be another one
 let call = null;
 
 const live = connect("/seat", {
@@ -35,6 +36,7 @@ async function sit() {
   } catch (error) {
     return toast(error.message, "bad");
   }
+  refresh(...parts()); // what happened between the making of this page and now
   if (session) startCall();
 }
 
@@ -99,7 +101,7 @@ async function refresh(...names) {
   if (running) return;
   running = true;
   try {
-    while (asked.size && !lost) {
+    while (asked.size && !lost && !leaving) {
       const round = [...asked];
       asked.clear();
       await Promise.all(round.map(renew));
@@ -114,7 +116,7 @@ async function renew(name) {
   try {
     html = await get(`/seat/parts/${name}`);
   } catch (error) {
-    if (error.status === 404) location.reload(); // a call began or ended elsewhere
+    if (error.status === 404 && !leaving) location.reload(); // a call began or ended elsewhere
     return;
   }
   const old = document.querySelector(`[data-part="${name}"]`);
@@ -124,6 +126,7 @@ async function renew(name) {
   const fresh = holder.content.querySelector("[data-part]");
   for (const field of fresh.querySelectorAll("[data-fence]")) field.value = fence;
   old.replaceWith(fresh);
+  if (name === "rec") consented();
   if (focused) document.getElementById(focused)?.focus();
 }
 
@@ -177,13 +180,13 @@ document.addEventListener("change", (event) => {
 async function answer(event, payload, button) {
   if (button.getAttribute("aria-busy")) return;
   button.setAttribute("aria-busy", "true");
+  leaving = true;
   const answered = await act(event, payload);
+  if (answered?.call) return location.assign(answered.url);
+  leaving = false;
   button.removeAttribute("aria-busy");
-  if (answered?.call) location.assign(answered.url);
-  else {
-    if (answered) toast("现在没有人排队。", "act");
-    refresh("queue", "counts", "next");
-  }
+  if (answered) toast("现在没有人排队。", "act");
+  refresh("queue", "counts", "next");
 }
 
 function pick(button) {
@@ -232,7 +235,7 @@ function startCall() {
   call.start().catch((error) => toast(`${error.message}${error.fix ? `。${error.fix}` : ""}`, "bad"));
 }
 
-let there = Boolean(main.dataset.acknowledged);
+let there = false;
 let left = false;
 
 function waitForPeer() {
@@ -264,15 +267,14 @@ function showStats(stats) {
 
 function heardOfCall(pushed) {
   if (!session || pushed.session_no !== session) {
-    if (!session && pushed.event === "answered" && !changing) location.assign("/seat");
+    if (!session && pushed.event === "answered" && !leaving) location.assign("/seat");
     return;
   }
   if (pushed.event === "acknowledged") {
     there = true;
     toast("投资者已确认您的姓名和证号，并同意录音录像。", "ok");
-    startRecordingClock(pushed.at);
     waitForPeer();
-    refresh("checklist", "verdict", "script", "tray");
+    refresh("rec", "checklist", "verdict", "script", "tray");
   } else if (pushed.event === "left") {
     left = true;
     waitForPeer();
@@ -281,13 +283,11 @@ function heardOfCall(pushed) {
   else if (pushed.event === "ended") location.assign("/seat");
 }
 
-function startRecordingClock(since) {
-  const clock = document.querySelector("[data-rec]");
-  clock.classList.remove("off");
-  const running = document.createElement("span");
-  running.dataset.format = "hms";
-  clock.replaceChildren("双录中 ", running);
-  for (const el of [running, document.querySelector("#reject .rec [data-since]")]) el.dataset.since = since;
+/** Consent starts the recording's clock; the push may come before this page listens, so the part says it as well. */
+function consented() {
+  const clock = document.querySelector("[data-part=rec]");
+  there ||= Boolean(clock?.dataset.acknowledged);
+  document.querySelector("[data-rec-copy]")?.replaceChildren(...[...(clock?.childNodes ?? [])].map((node) => node.cloneNode(true)));
 }
 
 function mute(button) {
@@ -335,6 +335,7 @@ function then(button) {
 }
 
 if (session) {
+  consented();
   const sheet = document.querySelector("#reject");
   wireRejection(sheet);
   const noted = document.querySelector("#note-text");

@@ -1,0 +1,220 @@
+"""The seat's page and the investor's page of the video, as they are served."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask, render_template
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from console import db
+from console.cases.models import Case, Status
+from console.portal.steps import video
+from console.queues import service as queues
+from console.video_seat.models import Verdict, VideoSession
+from console.video_seat.service import pass_video, reject
+from tests.queues.given import at_the_video, online, to_the_video
+from tests.video_seat.given import all_in_order, answered, at, talking
+from tests.video_seat.node import PretendNode
+from tests.world import investor_named, stamp
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+StaffPage = Callable[[str], FlaskClient]
+
+
+def html(client: FlaskClient, path: str) -> str:
+    answer = client.get(path, headers={"Accept": "text/html"})
+    assert answer.status_code == 200, f"{path}: {answer.status_code}"
+    return answer.text
+
+
+def fence_of(page: str) -> str:
+    found = re.search(r'name="fence" value="(\d+)"', page)
+    assert found is not None
+    return found.group(1)
+
+
+def test_the_idle_seat_shows_the_queue_of_the_branch_in_order_and_nobody_elses(
+    as_staff: StaffPage, node: PretendNode, queued: Callable[[str], str]
+) -> None:
+    for name in ("许砚青", "周晚晴", "闻子期"):
+        queued(name)
+    page = html(as_staff("luwenshan"), "/seat")
+    assert page.index("许砚青") < page.index("周晚晴")
+    assert "闻子期" not in page
+    assert "上海陆家嘴排队" in page and "2 人" in page
+    assert "310115" not in page  # an ID number is never written out
+
+
+def test_the_next_one_comes_with_what_was_wrong_the_last_time(as_staff: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+        reject(session, call, ["card_mismatch", "id_photo_blurred"], "", "", at(3))
+        queues.join(session, to_the_video(call.case), stamp("investor:1"))
+    page = html(as_staff("luwenshan"), "/seat")
+    assert "驳回优先" in page and "上次未通过" in page and "由陆文珊驳回，2 个原因" in page
+    assert page.count("已改") == 2
+
+
+def test_a_seat_without_anybody_waiting_says_what_to_do(as_staff: StaffPage, node: PretendNode) -> None:
+    page = html(as_staff("luwenshan"), "/seat")
+    assert "现在没有人排队" in page and "按 1 上线" in page
+
+
+def test_in_a_call_the_page_shows_declared_data_masked_beside_its_proof_and_why_pass_is_locked(
+    as_staff: StaffPage, node: PretendNode
+) -> None:
+    with db.transaction() as session:
+        case = talking(session).case
+        id_no = case.investor.id_no
+    page = html(as_staff("luwenshan"), "/seat")
+    assert "信息核验" in page and "见证清单" in page and "还不能通过" in page
+    assert "9 项未完成：1、2、3、4、5、6、7、8、9" in page
+    assert id_no not in page and f"{id_no[:4]}**********{id_no[-4:]}" in page
+    assert re.search(r'id="v-pass"[^>]*disabled', page)
+    assert "身份证照片模糊" in page  # the reasons of the rejection sheet
+
+
+def test_only_the_own_call_is_shown(as_staff: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        answered(session)
+    assert "信息核验" not in html(as_staff("weiyinuo"), "/seat")
+
+
+def test_parts_follow_the_page_they_belong_to(as_staff: StaffPage, node: PretendNode) -> None:
+    client = as_staff("luwenshan")
+    assert client.get("/seat/parts/next").status_code == 200
+    assert client.get("/seat/parts/checklist").status_code == 404
+    with db.transaction() as session:
+        talking(session)
+    for name in ("pill", "counts", "queue", "rec", "checklist", "tray", "verdict", "script"):
+        assert f'data-part="{name}"' in html(client, f"/seat/parts/{name}")
+    assert client.get("/seat/parts/next").status_code == 404
+    assert client.get("/seat/parts/../service").status_code == 404
+
+
+@pytest.mark.parametrize("who", ["qinlang", "admin"])
+def test_other_roles_have_no_seat(as_staff: StaffPage, node: PretendNode, who: str) -> None:
+    assert as_staff(who).get("/seat").status_code == 404
+
+
+def test_a_verdict_by_form_ends_the_call_and_says_so(as_staff: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+    client = as_staff("luwenshan")
+    sent = {
+        "fence": fence_of(html(client, "/seat")),
+        "reason": ["card_mismatch", "id_photo_blurred"],
+        "remark": "请重拍",
+    }
+    answer = client.post(f"/seat/call/{call.session_no}/reject", data=sent, follow_redirects=True)
+    assert "周晚晴：已驳回，投资者会看到原因" in answer.text
+    with db.reading() as session:
+        assert session.get_one(VideoSession, call.id).verdict is Verdict.REJECTED
+        assert session.get_one(Case, call.case_id).rejections[-1].remark == "请重拍"
+    assert node.has_ended(call.session_no)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sent", "told"),
+    [
+        ("pass", {}, "还不能通过"),
+        ("reject", {"reason": "no_such"}, "请至少选择一个有效的不通过原因"),
+        ("pass", {"fence": "0"}, "坐席已在另一个页面打开"),
+    ],
+)
+def test_a_refused_verdict_keeps_the_call_and_says_why(
+    as_staff: StaffPage, node: PretendNode, verdict: str, sent: dict[str, str], told: str
+) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+    client = as_staff("luwenshan")
+    form = {"fence": fence_of(html(client, "/seat"))} | sent
+    answer = client.post(f"/seat/call/{call.session_no}/{verdict}", data=form, follow_redirects=True)
+    assert told in answer.text and "信息核验" in answer.text
+    with db.reading() as session:
+        assert session.get_one(VideoSession, call.id).ended_at is None
+
+
+def test_another_witnesss_call_cannot_be_judged(as_staff: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+        fence = online(session, "weiyinuo").fence
+    assert (
+        as_staff("weiyinuo").post(f"/seat/call/{call.session_no}/technical-failure", data={"fence": fence}).status_code
+        == 404
+    )
+
+
+# --- the investor's page
+
+
+def test_before_the_queue_the_page_offers_to_start_and_says_how_many_wait(
+    as_investor: StaffPage, node: PretendNode, queued: Callable[[str], str]
+) -> None:
+    queued("许砚青")
+    with db.transaction() as session:
+        case_no = at_the_video(session).case_no
+    page = html(as_investor("周晚晴"), f"/case/{case_no}/video")
+    assert "开始视频通话" in page and "data-waiting>1</b> 人排队" in page
+
+
+def test_the_way_through_the_queue_without_script(
+    as_investor: StaffPage, node: PretendNode, queued: Callable[[str], str]
+) -> None:
+    queued("许砚青")
+    with db.transaction() as session:
+        case_no = at_the_video(session).case_no
+    client = as_investor("周晚晴")
+    page = client.post(f"/case/{case_no}/video/join", follow_redirects=True).text
+    assert "<span data-mine>2</span>" in page and "排队人数（含您）" in page and "A001" in page
+    assert html(client, f"/case/{case_no}/video").count("A001") == 1  # a reload shows the same ticket
+    assert "开始视频通话" in client.post(f"/case/{case_no}/video/leave", follow_redirects=True).text
+
+
+def test_once_answered_the_page_asks_for_consent_before_any_picture(as_investor: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        call = answered(session)
+    client, path = as_investor("周晚晴"), f"/case/{call.case.case_no}/video"
+    page = html(client, path)
+    assert "陆文珊" in page and "F0300127" in page and "我已核对，同意录音录像" in page
+    assert re.search(r'class="room" data-room hidden', page)
+    page = client.post(f"{path}/acknowledge", follow_redirects=True).text
+    assert re.search(r"data-consent hidden", page) and not re.search(r"data-room hidden", page)
+
+
+def test_the_investor_cannot_hand_the_video_in_by_hand(as_investor: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        case_no = at_the_video(session).case_no
+    answer = as_investor("周晚晴").post(f"/case/{case_no}/video", data={})
+    assert answer.status_code == 422 and "认证人员确认后自动进入下一步" in answer.text
+    with db.reading() as session:
+        case = session.scalars(select(Case)).one()
+        assert case.status is Status.WITH_INVESTOR and "video" not in case.done
+
+
+@pytest.mark.parametrize("act", ["join", "leave", "acknowledge"])
+def test_another_investors_case_is_not_there(as_investor: StaffPage, node: PretendNode, act: str) -> None:
+    with db.transaction() as session:
+        case_no = at_the_video(session, "周晚晴").case_no
+        assert investor_named(session, "许砚青")
+    assert as_investor("许砚青").post(f"/case/{case_no}/video/{act}").status_code == 404
+
+
+def test_staff_see_calls_with_verdict_moments_and_snapshots(app: Flask, node: PretendNode, tmp_path: Path) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+        all_in_order(session, call, tmp_path)
+        pass_video(session, call, at(10))
+        case_id = call.case_id
+    with app.test_request_context(), db.reading() as session:
+        case = session.get_one(Case, case_id)
+        facts = video.facts(session, case)
+        page = render_template("steps/video/review.html", case=case, step=case.business.step("video"), **facts)
+    (shown,) = facts["calls"]
+    assert [int(proof.offset.total_seconds()) for proof in shown.proofs][:2] == [30, 90]
+    assert "陆文珊" in page and "F0300127" in page and "通过" in page
+    assert page.count("抓拍</a>") == 2 and page.count('class="tile"') == 2
+    assert "01:30" in page
