@@ -178,13 +178,6 @@ def _signatures(session: Session, report: Report) -> Iterator[Fault]:
     report.counts["signatures"] = 0
     for signature in rows:
         report.counts["signatures"] += 1
-        if (why := _does_not_hold(signature)) is not None:
+        if (why := signing.verify(signature)) is not None:
             code, number = signature.version.agreement.code, signature.version.number
             yield Fault(f"case {signature.case.case_no} signature {signature.id} of {code} v{number}", why)
-
-
-def _does_not_hold(signature: Signature) -> str | None:
-    try:
-        return signing.verify(signature)
-    except ValueError:
-        return "证书无法读取"

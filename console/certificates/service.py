@@ -146,11 +146,14 @@ def revoke(
 
 
 def is_genuine(certificate: Certificate) -> bool:
-    """The kept DER is of this serial number and key."""
-    kept = x509.load_der_x509_certificate(certificate.der)
-    info = public_key(certificate).public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    """The kept DER is of this serial number and key; bytes that are no certificate are not."""
+    try:
+        kept = x509.load_der_x509_certificate(certificate.der)
+        info = public_key(certificate).public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    except ValueError:
+        return False
     return (
         f"{kept.serial_number:X}" == certificate.serial and hashlib.sha256(info).hexdigest() == certificate.key_sha256
     )
@@ -167,6 +170,8 @@ def base64_of(certificate: Certificate) -> str:
 
 
 def subject(certificate: Certificate) -> str:
-    """The name in the certificate (CN)."""
+    """The name in the certificate (CN); '' where the kept bytes are no certificate (any more)."""
+    if not is_genuine(certificate):
+        return ""
     names = x509.load_der_x509_certificate(certificate.der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if names else ""
