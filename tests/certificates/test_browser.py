@@ -17,13 +17,15 @@ from werkzeug.serving import make_server
 
 from console import db
 from console.agreements import signing
-from console.agreements.models import Reading, Signature
+from console.agreements.models import AgreementVersion, Reading, Signature
 from console.cases.models import Case
-from console.cases.transitions import redo_step
+from console.cases.service import abandon
+from console.cases.transitions import finish_step, redo_step
 from console.certificates.models import Certificate
-from tests.agreements.given import at_signing, of, published, text
+from tests.agreements.given import at_signing, of, published, read_to_the_end, text
 from tests.agreements.test_importing import ATTACKS
 from tests.browser import launch_options
+from tests.world import given_case, stamp
 
 PASSWORD = "watch-9-gulls"
 VENDOR = Path(__file__).parents[2] / "console/static/vendor/x509.js"
@@ -282,6 +284,38 @@ def test_reading_to_the_end_by_keyboard_and_signing_with_the_certificate(phone, 
         assert proof.finished_at is not None and len(proof.pages_seen) == proof.pages
         assert session.scalars(select(Case)).one().status == "in_review"
     assert phone.faults == []
+
+
+def test_a_holder_agrees_and_signs_and_that_completes_the_business(phone, case_no) -> None:
+    installed(phone, case_no)
+    earlier = datetime.now(UTC) - timedelta(hours=1)
+    with db.transaction() as session:
+        abandon(session.scalars(select(Case)).one(), stamp(at=earlier))
+        case = given_case(session, at=earlier)
+        for key, facts in (("photos", {}), ("bank_card", {}), ("certificate_check", {"holds_certificate": True})):
+            finish_step(case, key, of(case, earlier), facts=facts)
+        read_to_the_end(session, case, session.scalars(select(AgreementVersion)).one(), earlier)
+        second = case.case_no
+    phone.goto(f"/case/{second}/signing")
+    phone.get_by_label("我已阅读并同意").check()
+    phone.locator("#password").fill(PASSWORD)
+    phone.get_by_role("button", name="签署协议").click()
+    phone.wait_for_url(f"**/case/{second}/submitted")
+
+
+def test_a_device_without_the_certificate_is_told_to_install_it_again(phone, case_no) -> None:
+    installed(phone, case_no)
+    phone.get_by_role("button", name="下一步").click()
+    phone.wait_for_url("**/signing")
+    with db.transaction() as session:
+        case = session.scalars(select(Case)).one()
+        read_to_the_end(session, case, session.scalars(select(AgreementVersion)).one(), datetime.now(UTC))
+    phone.evaluate("indexedDB.deleteDatabase('witness-desk')")
+    phone.reload()
+    expect(phone.get_by_text("这台设备上没有可用的数字证书")).to_be_visible()
+    phone.get_by_role("link", name="重新安装").click()
+    phone.wait_for_url("**/certificate")
+    expect(phone.get_by_label("再输一次")).to_be_visible()
 
 
 def test_no_attack_in_an_imported_text_runs_or_fetches_anything(phone, case_no) -> None:

@@ -82,6 +82,10 @@ function show(state) {
 }
 
 follow();
-const here = (await localCertificates()).find((each) => valid.has(each.serial));
-serial = here?.serial ?? null;
+try {
+  serial = (await localCertificates()).find((each) => valid.has(each.serial))?.serial ?? null;
+} catch (error) {
+  if (!(error instanceof CertificateError)) throw error;
+  toast(error.message, "bad");
+}
 show(serial ? "sign" : "reinstall");
