@@ -35,7 +35,11 @@ class Running:
     def console(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another command on the same instance."""
         return subprocess.run(
-            [sys.executable, "-m", "console.cli", *arguments], env=self.environment, capture_output=True, text=True, timeout=120
+            [sys.executable, "-m", "console.cli", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
 
     def wait_for(self, what: str) -> str:
@@ -60,20 +64,35 @@ class Running:
 def running(request: pytest.FixtureRequest) -> Iterator[Running]:
     """Parametrize indirectly with "postgresql" to tell the story on PostgreSQL."""
     with short_folder() as folder:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("CONSOLE_") and k not in ("DATABASE_URL", "REDIS_URL")}
-        environment |= {"CONSOLE_HOME": str(folder / "var"), "CONSOLE_PORT": "0", "CONSOLE_DEMO": "1", "PYTHONUNBUFFERED": "1"}
+        environment = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith("CONSOLE_") and k not in ("DATABASE_URL", "REDIS_URL")
+        }
+        environment |= {
+            "CONSOLE_HOME": str(folder / "var"),
+            "CONSOLE_PORT": "0",
+            "CONSOLE_DEMO": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
         if request.param == "postgresql":
-            environment["DATABASE_URL"] = request.getfixturevalue("empty_postgres_url")
+            environment["DATABASE_URL"] = request.getfixturevalue("postgres_url")
         process = subprocess.Popen(
             [sys.executable, "-m", "console.cli", "run", "--port", "0"],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         output: list[str] = []
-        reader = threading.Thread(target=lambda: output.extend(line.rstrip() for line in process.stdout or ()), daemon=True)
+        reader = threading.Thread(
+            target=lambda: output.extend(line.rstrip() for line in process.stdout or ()), daemon=True
+        )
         reader.start()
         started = Running("", folder / "var", environment, process, output)
         try:
-            started.wait_for(r"\bready\b")
+            started.wait_for("ready — Ctrl-C")
             address = next(m.group(0) for line in output if (m := re.search(r"http://127\.0\.0\.1:\d+", line)))
             started.url = address
             environment["CONSOLE_PORT"] = address.rpartition(":")[2]
@@ -85,6 +104,8 @@ def running(request: pytest.FixtureRequest) -> Iterator[Running]:
             finally:
                 os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
             reader.join(timeout=5)
+            if process.stdout:
+                process.stdout.close()
             log = os.environ.get("STORY_LOG")
             if log:
                 Path(log).write_text("\n".join(output))
@@ -133,7 +154,9 @@ class Pictures:
 @pytest.fixture
 def pictures(request: pytest.FixtureRequest) -> Pictures:
     folder = request.config.getoption("--keep-pictures")
-    return Pictures(Path(folder) if folder else None, re.sub(r"\W+", "-", request.node.name.removeprefix("test_"))[:40].strip("-"))
+    return Pictures(
+        Path(folder) if folder else None, re.sub(r"\W+", "-", request.node.name.removeprefix("test_"))[:40].strip("-")
+    )
 
 
 @pytest.fixture
@@ -143,14 +166,20 @@ def open_page(running: Running) -> Iterator[Callable[..., Page]]:
 
     def make(browser: Browser, viewport: dict[str, int], *, phone: bool = False) -> Page:
         context = browser.new_context(
-            base_url=running.url, viewport=viewport, locale="zh-CN", timezone_id="Asia/Shanghai", has_touch=phone,
+            base_url=running.url,
+            viewport=viewport,
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+            has_touch=phone,
             permissions=["camera", "microphone"],
         )
         context.set_default_timeout(15_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: broken.append(f"{page.url}: {error}"))
-        page.on("console", lambda m: broken.append(f"{page.url}: {m.text}") if "Content Security Policy" in m.text else None)
+        page.on(
+            "console", lambda m: broken.append(f"{page.url}: {m.text}") if "Content Security Policy" in m.text else None
+        )
         return page
 
     broken: list[str] = []
