@@ -4,7 +4,7 @@ import { confirmDialog } from "../dialog.js";
 import { icon } from "../icons.js";
 import { connect } from "../live.js";
 import { keepAwake, openMedia, stopMedia } from "../media.js";
-import { ring } from "../ring.js";
+import { allowSound, ring } from "../ring.js";
 import { toast } from "../toast.js";
 
 const main = document.querySelector("main");
@@ -17,7 +17,7 @@ const live = connect(
   "/portal",
   {
     online: (again) => arrived(again),
-    case: ({ case_no, status, step }) => case_no === caseNo && (status !== main.dataset.status || step !== "video") && follow(),
+    case: ({ case_no, status, step }) => case_no === caseNo && (status !== main.dataset.status || step !== "video") && moved(status),
     queue: () => stage !== "call" && askPlace(),
     call: ({ case_no, event }) => case_no === caseNo && heard(event),
   },
@@ -37,6 +37,13 @@ function follow() {
   going = true;
   call?.close();
   location.assign(main.dataset.home);
+}
+
+/** Whoever was answered while waiting hears it, where the browser lets a page sound: only once it was touched. */
+function moved(status) {
+  if (stage !== "waiting" || status !== "in_video" || !navigator.userActivation?.hasBeenActive) return follow();
+  ring();
+  setTimeout(follow, 700);
 }
 
 async function arrived(again) {
@@ -121,6 +128,7 @@ if (stage === "before") {
 
 if (stage === "waiting") {
   keepAwake();
+  document.addEventListener("pointerdown", () => allowSound(), { once: true });
   openMedia({ video: { width: { ideal: 320 }, facingMode: "user" }, audio: false }).then(
     (stream) => {
       $("[data-preview]").srcObject = stream;
@@ -134,13 +142,11 @@ if (stage === "waiting") {
 // --- the call
 
 let call = null;
-let hush = null;
 const FATAL = new Set(["call_over", "not_acknowledged", "404", "signed_out"]);
 
 if (stage === "call" && $("[data-room]")) {
   if (main.dataset.acknowledged) enter();
   else {
-    hush = ring();
     $("#co-t").focus({ preventScroll: true });
     $("[data-agree]").addEventListener("submit", agree);
   }
@@ -167,7 +173,6 @@ async function agree(event) {
 }
 
 function enter() {
-  hush?.();
   $("[data-consent]").hidden = true;
   $("[data-room]").hidden = false;
   $("[data-rec]").dataset.since = main.dataset.acknowledged;

@@ -280,7 +280,7 @@ function heardOfCall(pushed) {
     waitForPeer();
   } else if (pushed.event === "joined") left = false;
   else if (pushed.event === "marked") refresh("checklist", "verdict", "script");
-  else if (pushed.event === "ended") location.assign("/seat");
+  else if (pushed.event === "ended" && !leaving) location.assign("/seat");
 }
 
 /** Consent starts the recording's clock; the push may come before this page listens, so the part says it as well. */
@@ -306,6 +306,11 @@ async function switchCamera() {
 }
 
 // --- in the call: evidence and verdict
+
+// A verdict on its way leads to the next page by itself, with its message: no push overtakes it.
+document.addEventListener("submit", (event) => {
+  if (!event.defaultPrevented && event.target.method === "post") leaving = true;
+});
 
 async function snap(button) {
   if (button.getAttribute("aria-busy")) return;
