@@ -21,7 +21,6 @@ class Offer:
         return BUSINESSES.get(self.code)
 
 
-# icons: user-plus square-plus credit-card clipboard-text file-download
 OFFERS = (
     Offer(
         "open_futures_account",

@@ -51,7 +51,7 @@ def task_list(case_no: str) -> Response | str:
         case = case_or_404(session, case_no)
         if case.status in ENDED:
             return redirect(whereabouts(case))
-        overview = progress(case, None)
+        overview = progress(case, None if case.open_reasons else case.current_step)
         reasons = [(step, [r for r in case.open_reasons if r.step == step.key]) for step in investors_path(case)]
         return render_template(
             "portal/task_list.html",

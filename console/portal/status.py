@@ -75,6 +75,10 @@ def progress(case: Case, step: Step | None) -> Progress:
     path = investors_path(case)
     done, blamed = case.done, {reason.step for reason in case.open_reasons}
     entered = {entry.step for entry in case.entries}
+    if any(
+        reason.rejection.desk == Desk.SEAT for reason in case.open_reasons
+    ):  # it broke off in the middle of the call
+        entered |= {each.key for each in path if each.desk is Desk.SEAT}
     marks = []
     for each in path:
         if step is not None and each.key == step.key:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from flask import Response, jsonify, request, url_for
 from sqlalchemy import func, select
@@ -93,7 +93,8 @@ def receive(case_no: str, key: str, kind: Kind, *, replaces: bool, most: int | N
     upload = request.files.get("photo")
     if upload is None:
         raise BadPhoto("missing")
-    sniffed = runtime.offload(check_upload, upload.stream)
+    stream = cast(BinaryIO, upload.stream)
+    sniffed = runtime.offload(check_upload, stream)
     mark = stamp()
     with transaction() as session:
         case = at_work(session, case_no, key, mark)
@@ -102,7 +103,7 @@ def receive(case_no: str, key: str, kind: Kind, *, replaces: bool, most: int | N
             session,
             case,
             kind,
-            upload.stream,
+            stream,
             mark,
             media_type=sniffed.media_type,
             state=State.PROCESSING,

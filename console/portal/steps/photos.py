@@ -23,7 +23,7 @@ from . import Handed, NotYet
 KEY = "photos"
 KINDS = (Kind.ID_FRONT, Kind.ID_BACK, Kind.SIGNATURE)
 HINTS = {Kind.ID_FRONT: "有照片的一面", Kind.ID_BACK: "有国徽的一面", Kind.SIGNATURE: "白纸黑字，写全名"}
-ICONS = {Kind.ID_FRONT: "id", Kind.ID_BACK: "id-badge-2", Kind.SIGNATURE: "signature"}  # icons: id id-badge-2 signature
+ICONS = {Kind.ID_FRONT: "id", Kind.ID_BACK: "id-badge-2", Kind.SIGNATURE: "signature"}
 UNDERTAKING = "数字证书安全责任书"
 
 

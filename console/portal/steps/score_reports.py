@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
 
 from console.access import case_or_404, investor_only, stamp
 from console.businesses import knowledge_test
@@ -100,7 +101,7 @@ def routes(bp: Blueprint) -> None:
 
     @bp.post("/case/<case_no>/score_reports/test")
     @investor_only
-    def mark_test(case_no: str) -> Response | str | tuple[str, int]:
+    def mark_test(case_no: str) -> BaseResponse | str | tuple[str, int]:
         answers = {q.key: request.form.get(q.key, "") for q in knowledge_test.QUESTIONS}
         blank = sum(not given for given in answers.values())
         mark = stamp()

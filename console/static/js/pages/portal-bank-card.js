@@ -68,7 +68,9 @@ form.elements.number.addEventListener("input", () => {
   const digits = field.value.replace(/\D/g, "").slice(0, 19);
   if (field.selectionStart === field.value.length) field.value = digits.replace(/(.{4})(?=.)/g, "$1 ");
   const bank = prefixes.find(([prefix]) => digits.startsWith(prefix))?.[1];
-  if (bank) form.elements.bank.value = bank;
+  if (!bank) return;
+  form.elements.bank.value = bank;
+  form.querySelector("[data-error=bank]").hidden = true;
 });
 
 form.addEventListener("submit", async (event) => {
@@ -85,6 +87,11 @@ form.addEventListener("submit", async (event) => {
   } finally {
     button.removeAttribute("aria-busy");
   }
+});
+
+form.addEventListener("input", ({ target }) => {
+  const fault = form.querySelector(`[data-error="${target.name}"]`);
+  if (fault) fault.hidden = true;
 });
 
 function showFaults(errors) {

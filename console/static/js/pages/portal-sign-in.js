@@ -28,6 +28,7 @@ function checkDevicesOnce() {
       said.textContent = "正常";
       said.closest("[data-item]").dataset.result = "ok";
     }
+    place.dataset.result = "ok";
     devicesAre(true);
   } else {
     queueMicrotask(() => place.querySelector("[data-check-start]").click());
