@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fixtures import app, as_investor, as_staff, at, house, session, world  # noqa: F401
+from tests.fixtures import app, as_investor, as_staff, at, compiled_templates, house, session, world  # noqa: F401
 from tests.servers import (  # noqa: F401
     database_url,
     migrated_file,
