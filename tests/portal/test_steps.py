@@ -39,7 +39,7 @@ def client_at(as_investor, name: str, business: str) -> tuple[FlaskClient, str]:
 @pytest.fixture
 def cards(app, as_investor) -> tuple[FlaskClient, str]:
     client, case_no = client_at(as_investor, "周晚晴", CHANGE)
-    ways.photos_done(client, case_no)
+    ways.skip_to(case_no, "bank_card")
     return client, case_no
 
 
@@ -196,7 +196,7 @@ def give_certificate(name: str) -> str:
 
 def test_the_profile_is_shown_masked_and_handed_in_as_it_is(app, as_investor) -> None:
     client, case_no = client_at(as_investor, "周晚晴", ADD)
-    ways.photos_done(client, case_no)
+    ways.skip_to(case_no, "profile")
     page = client.get(f"/case/{case_no}/profile").text
     assert "周*晴" in page
     assert ways.id_no_of("周晚晴") not in page
@@ -211,7 +211,7 @@ def test_the_profile_is_shown_masked_and_handed_in_as_it_is(app, as_investor) ->
 def test_a_blank_required_field_sends_to_the_suitability_assessment(app, as_investor, blank: dict[str, None]) -> None:
     ways.change_investor("周晚晴", **blank)
     client, case_no = client_at(as_investor, "周晚晴", ADD)
-    ways.photos_done(client, case_no)
+    ways.skip_to(case_no, "profile")
     assert "#suitability_assessment" in client.get(f"/case/{case_no}/profile").text
     answer = ways.hand_in(client, case_no, "profile")
     assert answer.status_code == 422
@@ -222,7 +222,7 @@ def test_a_blank_required_field_sends_to_the_suitability_assessment(app, as_inve
 def test_a_blank_optional_field_does_not(app, as_investor) -> None:
     ways.change_investor("周晚晴", email=None)
     client, case_no = client_at(as_investor, "周晚晴", ADD)
-    ways.photos_done(client, case_no)
+    ways.skip_to(case_no, "profile")
     assert ways.hand_in(client, case_no, "profile").status_code == 302
 
 
@@ -232,7 +232,7 @@ def test_a_blank_optional_field_does_not(app, as_investor) -> None:
 def choosing(as_investor, name: str) -> tuple[FlaskClient, str]:
     ways.publish_notices()
     client, case_no = client_at(as_investor, name, ADD)
-    ways.at_exchanges(client, case_no)
+    ways.skip_to(case_no, "exchanges")
     return client, case_no
 
 
@@ -398,7 +398,7 @@ def test_a_choice_that_the_notice_does_not_offer_is_not_found(app, as_investor) 
 
 def test_without_published_notices_nobody_goes_on(app, as_investor) -> None:
     client, case_no = client_at(as_investor, "闻子期", ADD)
-    ways.at_exchanges(client, case_no)
+    ways.skip_to(case_no, "exchanges")
     assert client.get(f"/case/{case_no}/exchanges").status_code == 200
     assert notice(client, case_no, "on_entry", "first", "insist").get_json()["code"] == "no_such_notice"
 
