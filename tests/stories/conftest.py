@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,8 +159,18 @@ def pictures(request: pytest.FixtureRequest) -> Pictures:
     )
 
 
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture
-def open_page(running: Running) -> Iterator[Callable[..., Page]]:
+def open_page(running: Running, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Page]]:
     """``open_page(browser, viewport)``: a person with a browser of their own: cookies, storage, permissions."""
     contexts: list[BrowserContext] = []
 
@@ -184,6 +194,9 @@ def open_page(running: Running) -> Iterator[Callable[..., Page]]:
 
     broken: list[str] = []
     yield make
-    for context in contexts:
+    for number, context in enumerate(contexts):
+        for page in context.pages if request.node.stash.get(FAILED, False) else ():
+            page.screenshot(path=tmp_path / f"failed-{number}.png")
+            print(f"{page.url}: {tmp_path}/failed-{number}.png")
         context.close()
     assert broken == [], "the pages' own scripts failed"

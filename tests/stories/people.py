@@ -128,8 +128,14 @@ class Investor:
 
     def photograph(self, card: Card) -> None:
         for tile, content in (("身份证正面", card.front), ("身份证反面", card.back), ("签名照", card.signature)):
+            region = self.page.get_by_role("region", name=tile)
+            thumbnail = region.locator("a.th")
+            before = thumbnail.get_attribute("href") if thumbnail.count() else None
             self.upload(tile, f"{tile}.jpg", content)
-            expect(self.page.get_by_role("region", name=tile).get_by_text("已上传").first).to_be_visible(timeout=SLOWLY)
+            if before:
+                expect(region.locator(f"a.th[href='{before}']")).to_have_count(0, timeout=SLOWLY)
+            expect(thumbnail).to_be_visible(timeout=SLOWLY)
+            expect(region.get_by_text("已上传").first).to_be_visible(timeout=SLOWLY)
 
     def try_a_text_file(self) -> None:
         self.upload("身份证正面", "not-a-photo.jpg", "这不是照片".encode() * 400)
@@ -353,14 +359,16 @@ class Reviewer(Staff):
     def claim(self) -> None:
         self.button(re.compile("^领取")).first.click()
         expect(self.button(re.compile("^通过"))).to_be_visible(timeout=SLOWLY)
+        self.page.wait_for_load_state()
 
     def plays_the_recording(self) -> None:
         """Both sides, from the encrypted store, by ranges."""
+        player = self.page.get_by_role("region", name="双录")
+        player.get_by_role("button", name="播放", exact=True).click()
         self.page.wait_for_function(
-            "() => [...document.querySelectorAll('video')].filter(v => v.readyState >= 2 && v.videoWidth > 0).length >= 2", timeout=SLOWLY
+            "() => [...document.querySelectorAll('video[data-side]')].filter(v => v.videoWidth > 0 && v.currentTime > 0.5).length === 2",
+            timeout=SLOWLY,
         )
-        self.button(re.compile("播放")).first.click()
-        self.page.wait_for_function("() => [...document.querySelectorAll('video')].some(v => v.currentTime > 0.5)", timeout=SLOWLY)
 
     def approve(self) -> None:
         self.button(re.compile("^通过")).click()

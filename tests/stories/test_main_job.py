@@ -123,7 +123,7 @@ def test_a_settlement_account_is_changed(cast: Cast) -> None:
     qin.approve()
 
     zhou.page.goto("/my?tab=done")
-    expect(zhou.page.get_by_text("已办结")).to_be_visible()
+    expect(zhou.page.get_by_text("已办结", exact=True)).to_be_visible()
     zhou.shot("my-business-done")
     verified = cast.running.console("verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
@@ -193,7 +193,7 @@ def test_a_trading_code_is_added(cast: Cast) -> None:
     qin.shot("review-case")
     qin.approve()
     xu.page.goto("/my?tab=done")
-    expect(xu.page.get_by_text("已办结")).to_be_visible()
+    expect(xu.page.get_by_text("已办结", exact=True)).to_be_visible()
     assert cast.running.console("verify").returncode == 0
 
 
