@@ -16,7 +16,8 @@ run: .venv/.run assets  ## start everything for development, with three robot in
 
 test: .venv/.dev assets lint  ## everything that can be checked, on this machine
 	$(BIN)/python -m tests.browser --install
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -m 'not browser' -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -m browser $(PYTEST_ARGS)
 
 story: .venv/.dev assets  ## the whole job in two real browsers; pictures and recording in out/story
 	$(BIN)/python -m tests.browser --install

@@ -8,7 +8,6 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2 import BytecodeCache, FileSystemBytecodeCache
 from sqlalchemy.orm import Session
 
 from console import access, db
@@ -44,16 +43,37 @@ def world(house: Settings) -> Settings:
     return house
 
 
-@pytest.fixture(scope="session")
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
-    """Each test has an application of its own, and compiling a page takes longer than everything else in it: done once."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+class Built:
+    """One application for all tests of this process: putting it together takes longer than most tests. As new for each of them."""
+
+    def __init__(self) -> None:
+        self.app: Flask | None = None
+
+    def at(self, settings: Settings) -> Flask:
+        if self.app is None:
+            self.app = create_app(settings, many_processes=False)
+            self.config, self.extensions = dict(self.app.config), dict(self.app.extensions)
+            self.granted = dict(self.app.extensions["granted_blueprints"])
+        app = self.app
+        app.config.clear()
+        app.config.update(self.config, SECRET_KEY=settings.secret_key, TESTING=True, WTF_CSRF_ENABLED=False)
+        app.extensions.clear()
+        app.extensions.update(self.extensions, granted_blueprints=dict(self.granted), settings=settings, redis=open_house(settings))
+        return app
+
+
+_BUILT = Built()
 
 
 @pytest.fixture
-def app(world: Settings, compiled_templates: BytecodeCache) -> Flask:
+def app(world: Settings) -> Flask:
+    return _BUILT.at(world)
+
+
+@pytest.fixture
+def fresh_app(world: Settings) -> Flask:
+    """An application of the test's own, for tests that build something onto it."""
     made = create_app(world, many_processes=False)
-    made.jinja_env.bytecode_cache = compiled_templates
     made.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     return made
 
@@ -63,7 +83,7 @@ def at() -> datetime:
     return worlds.AT
 
 
-def _signed_in(app: Flask, staff_id: int | None, investor_id: int | None) -> FlaskClient:
+def signed_in(app: Flask, staff_id: int | None = None, investor_id: int | None = None) -> FlaskClient:
     client = app.test_client()
     token = f"token-{staff_id}-{investor_id}-{id(client)}"
     now = datetime.now(UTC)
@@ -89,7 +109,7 @@ def as_staff(app: Flask) -> Callable[[str], FlaskClient]:
     def sign_in(username: str) -> FlaskClient:
         with db.reading() as session:
             staff_id = worlds.staff_named(session, username).id
-        return _signed_in(app, staff_id, None)
+        return signed_in(app, staff_id, None)
 
     return sign_in
 
@@ -101,7 +121,7 @@ def as_investor(app: Flask) -> Callable[[str], FlaskClient]:
     def sign_in(name: str) -> FlaskClient:
         with db.reading() as session:
             investor_id = worlds.investor_named(session, name).id
-        return _signed_in(app, None, investor_id)
+        return signed_in(app, None, investor_id)
 
     return sign_in
 

@@ -102,7 +102,9 @@ def test_the_key_of_the_cookies_is_made_once_and_is_nobody_else_s(tmp_path):
 
 def test_processes_that_start_together_agree_on_the_key(tmp_path):
     key = tmp_path / "keys" / "cookies"
-    script = "import pathlib, sys; from console import config; print(config.kept_secret(pathlib.Path(sys.argv[1])).hex())"
+    script = (
+        "import pathlib, sys; from console import config; print(config.kept_secret(pathlib.Path(sys.argv[1])).hex())"
+    )
     command = [sys.executable, "-c", script, str(key)]
 
     def ask(_: int) -> str:

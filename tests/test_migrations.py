@@ -12,7 +12,9 @@ __all__ = ["models"]
 def test_the_migrations_lead_to_exactly_the_tables_of_the_models(house: Settings) -> None:
     engine = create_engine(house.database_url)
     with engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+        differences = compare_metadata(
+            MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata
+        )
     engine.dispose()
     assert differences == []
 

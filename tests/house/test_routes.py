@@ -9,8 +9,9 @@ from werkzeug.routing import Rule
 
 from console import access, live
 from console.app import POLICY
-from console.db import transaction
-from tests.world import given_case
+from console.db import reading, transaction
+from tests.fixtures import signed_in
+from tests.world import given_case, investor_named, staff_named
 
 
 @pytest.fixture
@@ -35,9 +36,12 @@ def test_every_route_says_for_whom_it_is(app: Flask) -> None:
     assert silent == []
 
 
-def test_a_route_that_says_nothing_is_closed_to_everybody(app: Flask, as_staff, as_investor) -> None:
-    app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
-    for client in (app.test_client(), as_staff("admin"), as_investor("周晚晴")):
+def test_a_route_that_says_nothing_is_closed_to_everybody(fresh_app: Flask) -> None:
+    fresh_app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
+    with reading() as session:
+        people = [{"staff_id": staff_named(session, "admin").id}, {"investor_id": investor_named(session, "周晚晴").id}]
+    for who in (None, *people):
+        client = signed_in(fresh_app, **who) if who else fresh_app.test_client()
         assert client.get("/forgotten").status_code == 404
 
 
