@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PYTEST_ARGS ?=
 
-.PHONY: help run test story bench lint assets shots doctor clean
+.PHONY: help run test story lint assets shots doctor clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -17,18 +17,15 @@ run: .venv/.run assets  ## start everything for development, with three robot in
 test: .venv/.dev assets lint  ## everything that can be checked, on this machine
 	$(BIN)/python -m tests.browser --install
 	$(BIN)/pytest -m 'not browser' -n 2 --dist loadfile $(PYTEST_ARGS)
-	$(BIN)/pytest -m browser $(PYTEST_ARGS)
+	$(BIN)/pytest -m 'browser and not shots' $(PYTEST_ARGS)
 
 story: .venv/.dev assets  ## the whole job in two real browsers; pictures and recording in out/story
 	$(BIN)/python -m tests.browser --install
-	$(BIN)/pytest tests/stories --keep-pictures out/story $(PYTEST_ARGS)
+	$(BIN)/pytest tests/stories -m 'not shots' --keep-pictures out/story $(PYTEST_ARGS)
 
 shots: .venv/.dev assets  ## a picture of every screen, in out/shots
 	$(BIN)/python -m tests.browser --install
-	$(BIN)/pytest tests/stories -m shots --keep-pictures out/shots $(PYTEST_ARGS)
-
-bench: .venv/.dev  ## the figures, each against a named peer or floor
-	$(BIN)/python -m bench
+	$(BIN)/pytest tests/stories --keep-pictures out/shots $(PYTEST_ARGS)
 
 lint: .venv/.dev  ## style, import contracts, types of the core
 	$(BIN)/ruff check .

@@ -58,7 +58,9 @@ class Built:
         app.config.clear()
         app.config.update(self.config, SECRET_KEY=settings.secret_key, TESTING=True, WTF_CSRF_ENABLED=False)
         app.extensions.clear()
-        app.extensions.update(self.extensions, granted_blueprints=dict(self.granted), settings=settings, redis=open_house(settings))
+        app.extensions.update(
+            self.extensions, granted_blueprints=dict(self.granted), settings=settings, redis=open_house(settings)
+        )
         return app
 
 

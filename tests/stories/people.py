@@ -80,7 +80,9 @@ class Investor:
         """With a wrong captcha first: it burns, and the second picture works."""
         page = self.page
         self.pass_the_device_check()
-        page.get_by_label("手机号" if by_phone else "身份证号码").fill(self.person.phone if by_phone else self.person.id_no)
+        page.get_by_label("手机号" if by_phone else "身份证号码").fill(
+            self.person.phone if by_phone else self.person.id_no
+        )
         if not by_phone:
             page.get_by_label("账户类型").select_option(label="个人")
         token = page.locator("[name=captcha_token]")
@@ -196,7 +198,9 @@ class Investor:
     def hand_in_the_cards(self) -> None:
         self.next()
         self.shot("card-notice")
-        notice = self.page.get_by_role("dialog", name="使用提示").or_(self.page.get_by_role("alertdialog", name="使用提示"))
+        notice = self.page.get_by_role("dialog", name="使用提示").or_(
+            self.page.get_by_role("alertdialog", name="使用提示")
+        )
         notice.get_by_role("button", name="确定").click()
 
     def find_no_certificate(self) -> None:
@@ -218,7 +222,9 @@ class Investor:
 
     def waiting(self) -> int:
         """排队人数, oneself included."""
-        return int(re.sub(r"\D", "", self.page.locator("dl.stats div").filter(has_text="排队人数").locator("dd").inner_text()))
+        return int(
+            re.sub(r"\D", "", self.page.locator("dl.stats div").filter(has_text="排队人数").locator("dd").inner_text())
+        )
 
     def agree_to_the_recording(self) -> None:
         expect(self.page.get_by_role("heading", name="认证人员已接通")).to_be_visible(timeout=SLOWLY)
@@ -306,9 +312,12 @@ class Witness(Staff):
         expect(online).to_have_attribute("aria-checked", "true", timeout=SLOWLY)
 
     def sees_in_the_queue(self, name: str) -> None:
-        expect(self.page.get_by_role("region", name=re.compile("排队")).or_(self.page.locator("[data-part=queue]")).get_by_text(name).first).to_be_visible(
-            timeout=SLOWLY
-        )
+        expect(
+            self.page.get_by_role("region", name=re.compile("排队"))
+            .or_(self.page.locator("[data-part=queue]"))
+            .get_by_text(name)
+            .first
+        ).to_be_visible(timeout=SLOWLY)
         self.shot("seat-idle")
 
     def answer(self) -> None:
@@ -329,7 +338,9 @@ class Witness(Staff):
         for mark in self.page.locator("[data-part=checklist] .mk1").all():
             item = mark.get_attribute("data-mark")
             self.page.locator(f"#mark-{item}").click()
-            expect(self.page.locator(f"[data-part=checklist] li:has(#mark-{item})")).to_have_class(re.compile("ok"), timeout=SLOWLY)
+            expect(self.page.locator(f"[data-part=checklist] li:has(#mark-{item})")).to_have_class(
+                re.compile("ok"), timeout=SLOWLY
+            )
 
     def pass_the_case(self) -> None:
         button = self.page.get_by_role("group", name="视频结论").get_by_role("button", name=re.compile("^通过|完成"))

@@ -14,10 +14,10 @@ from console.db import reading
 from console.evidence import service as evidence
 from console.seed import DEMO_INVESTORS
 from console.video_seat.models import Recording
+from worker.robots import pictures as photographs
 
 from .conftest import DESKTOP, PHONE, Pictures, Running
 from .people import SLOWLY, Card, Investor, Reviewer, Witness, with_the_house_open
-from worker.robots import pictures as photographs
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(400)]
 PASSWORD = "小船-Lantern-42"
@@ -25,7 +25,9 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def cast(running: Running, phones: Browser, desktops: Browser, open_page: OpenPage, pictures: Pictures, tmp_path: Path) -> "Cast":
+def cast(
+    running: Running, phones: Browser, desktops: Browser, open_page: OpenPage, pictures: Pictures, tmp_path: Path
+) -> "Cast":
     with_the_house_open(running)
     return Cast(running, phones, desktops, open_page, pictures, tmp_path)
 
@@ -33,7 +35,15 @@ def cast(running: Running, phones: Browser, desktops: Browser, open_page: OpenPa
 class Cast:
     """Who plays. Everybody has a browser context of their own; phones and desks are two Chromiums."""
 
-    def __init__(self, running: Running, phones: Browser, desktops: Browser, open_page: OpenPage, pictures: Pictures, folder: Path):
+    def __init__(
+        self,
+        running: Running,
+        phones: Browser,
+        desktops: Browser,
+        open_page: OpenPage,
+        pictures: Pictures,
+        folder: Path,
+    ):
         self.running, self.phones, self.desktops, self.open_page = running, phones, desktops, open_page
         self.pictures, self.folder = pictures, folder
 
@@ -159,7 +169,9 @@ def test_a_trading_code_is_added(cast: Cast) -> None:
     xu.is_at("成绩报告单")
     for n in range(2):
         sheet = photographs.score_report(xu.person.name, 86 + n, "2026-11-0" + str(n + 1))
-        xu.page.locator("input[type=file]").last.set_input_files({"name": f"{n}.jpg", "mimeType": "image/jpeg", "buffer": sheet})
+        xu.page.locator("input[type=file]").last.set_input_files(
+            {"name": f"{n}.jpg", "mimeType": "image/jpeg", "buffer": sheet}
+        )
         expect(xu.page.locator("[data-state=ready]")).to_have_count(n + 1, timeout=SLOWLY)
     xu.shot("score-reports")
     xu.next()
