@@ -266,7 +266,8 @@ class Investor:
 def plays(page: Page, selector: str) -> None:
     """A moving picture with sound: the element's clock runs and its picture has a size."""
     page.wait_for_function(
-        "s => { const v = document.querySelector(s); return v && v.videoWidth > 0 && v.currentTime > 0.5 && v.srcObject.getAudioTracks().length > 0 }",
+        "s => { const v = document.querySelector(s);"
+        " return v && v.videoWidth > 0 && v.currentTime > 0.5 && v.srcObject.getAudioTracks().length > 0 }",
         arg=selector,
         timeout=SLOWLY,
     )
