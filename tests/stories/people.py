@@ -162,7 +162,7 @@ class Investor:
             if agree.get_attribute("aria-disabled") != "true":
                 break
             document.press("PageDown")
-            self.page.wait_for_timeout(150)
+            self.page.wait_for_timeout(400)  # a page rushed past does not count as read
         expect(agree).not_to_have_attribute("aria-disabled", "true", timeout=SLOWLY)
         before = self.page.url
         agree.click()
