@@ -20,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from console.cases.models import Case, Status
-from console.cases.trail import Happening, note
+from console.cases.trail import Happening, hold, note
 from console.cases.transitions import StaleStep
 from console.certificates import service as certificates
 from console.certificates.models import Certificate
@@ -119,7 +119,7 @@ def offer(session: Session, case: Case, serial: str, stamp: Stamp) -> list[Signa
 
     Raises StaleStep, NoCertificate, NotRead (naming the document).
     """
-    _here(session, case)
+    _here(case)
     certificate = certificates.with_serial(session, case.investor_id, serial)
     if certificate is None or not certificates.is_valid(certificate, stamp.at):
         raise NoCertificate(serial)
@@ -137,10 +137,9 @@ def offer(session: Session, case: Case, serial: str, stamp: Stamp) -> list[Signa
     return [_offered(session, case, version, certificate, stamp) for version in due]
 
 
-def _here(session: Session, case: Case) -> None:
+def _here(case: Case) -> None:
     """The case stands at signing, and nobody else moves or signs it until this transaction ends."""
-    session.flush()
-    session.refresh(case, ["status", "version"], with_for_update=True)
+    hold(case)
     step = case.current_step
     if case.status is not Status.WITH_INVESTOR or step is None or step.key != STEP:
         raise StaleStep(case, STEP)
@@ -194,13 +193,14 @@ def answer(session: Session, case: Case, answers: Mapping[int, bytes], stamp: St
 
     Raises StaleStep, NotOffered, VersionChanged, NoCertificate, BadSignature.
     """
+    hold(case)
     offers = {each.id: each for each in signatures_of(session, case)}
     if not answers or not set(answers) <= set(offers):
         raise NotOffered(sorted(answers))
     named = [offers[key] for key in answers]
     if all(each.signed_at is not None and each.superseded_at is None for each in named):
         return named  # the answer was lost on its way back and is sent again
-    _here(session, case)
+    _here(case)
     for each in named:
         if each.signed_at is None:
             _accept(case, each, answers[each.id], stamp)

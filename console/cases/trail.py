@@ -64,12 +64,26 @@ HAPPENING_TITLES = {
 }
 
 
+def hold(case: Case) -> None:
+    """Wait for anybody else who is changing this case, then see it as they left it; it is held until the transaction ends.
+
+    Whatever changes a case holds it first and checks afterwards.
+    """
+    session = object_session(case)
+    if session is None or case.id is None:
+        return
+    session.flush()
+    session.refresh(case, ["status", "version", "known_facts"], with_for_update=True)
+    if "entries" in case.__dict__:
+        for entry in case.entries:
+            session.expire(entry)
+        session.refresh(case, ["entries"])
+    session.expire(case, ["rejections"])
+
+
 def note(case: Case, what: Happening, stamp: Stamp, **detail: Any) -> CaseEvent:
     """Something happened to the case that does not move it. ``detail`` holds ids and codes, never personal data."""
-    session = object_session(case)
-    if session is not None and case.id is not None:
-        session.flush()
-        session.refresh(case, ["version"], with_for_update=True)
+    hold(case)
     return write_line(case, what, case.status, stamp, step=None, detail=detail)
 
 

@@ -4,14 +4,12 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy.orm import Session, object_session
-
 from console.businesses.steps import Desk, Step
 from console.problem import Problem
 from console.stamp import Stamp
 
 from .models import ENDED, Case, CaseEvent, Reason, Rejection, RejectionReason, Status, StepDone
-from .trail import write_line
+from .trail import hold, write_line
 
 NEXT_STEP = None  # the next step of the business decides who gets the case
 
@@ -31,7 +29,6 @@ class Action(StrEnum):
 
 
 ACTION_TITLES = {
-    "open": "发起申请",
     Action.FINISH_STEP: "完成步骤",
     Action.REDO_STEP: "返回修改",
     Action.JOIN_QUEUE: "加入视频排队",
@@ -99,7 +96,7 @@ class UnknownReason(Problem):
 
 def apply(case: Case, action: Action, stamp: Stamp, *, detail: Mapping[str, Any] | None = None) -> CaseEvent:
     """Move the case and write its line, or raise IllegalTransition. Steps and reasons have functions of their own below."""
-    _lock(case)
+    hold(case)
     move, before, step = MOVES[action], case.status, case.current_step
     if before not in move.sources or (move.desk and (step is None or step.desk is not move.desk)):
         raise IllegalTransition(case, action)
@@ -116,7 +113,7 @@ def finish_step(
     case: Case, key: str, stamp: Stamp, *, content: Any = None, facts: Mapping[str, bool] | None = None
 ) -> CaseEvent:
     """The investor hands a step in. Raises StaleStep when the case stands elsewhere (handed in twice, out of order, old page)."""
-    _lock(case)
+    hold(case)
     step = case.current_step
     if step is None or step.key != key:
         raise StaleStep(case, key)
@@ -130,7 +127,7 @@ def finish_step(
 
 def redo_step(case: Case, key: str, stamp: Stamp) -> CaseEvent:
     """上一步: the investor takes a finished step of their own back to change it, and with it all that vouched for it."""
-    _lock(case)
+    hold(case)
     if (
         case.status is not Status.WITH_INVESTOR
         or key not in case.done
@@ -155,7 +152,7 @@ def reject(
             or reason.step not in {s.key for s in case.path}
         ):
             raise UnknownReason(reason.code)
-    _lock(case)
+    hold(case)
     action = Action.REFUSE if any(reason.final for reason in given) else Action.REJECT
     if case.status not in MOVES[action].sources:
         raise IllegalTransition(case, action)
@@ -196,11 +193,3 @@ def _reopen(case: Case, keys: set[str], stamp: Stamp) -> list[str]:
         if entry.step in steps:
             entry.reopened_at = stamp.at
     return [step.key for step in case.path if step.key in steps]
-
-
-def _lock(case: Case) -> None:
-    """Wait for anybody else who is moving this case, then see it as they left it."""
-    session = object_session(case)
-    if isinstance(session, Session) and case.id is not None:
-        session.flush()
-        session.refresh(case, ["status", "version", "known_facts"], with_for_update=True)

@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 from console.access import case_or_404
 from console.businesses.steps import Desk, Step
 from console.cases.models import Case, Status
+from console.cases.trail import hold
 from console.cases.transitions import StaleStep, redo_step
 from console.stamp import Stamp
 
@@ -38,6 +39,7 @@ def at_work(session: Session, case_no: str, key: str, stamp: Stamp) -> Case:
     changes behind their back.
     """
     case = case_or_404(session, case_no)
+    hold(case)
     if not may_work_at(case, key):
         raise StaleStep(case, key)
     if key in case.done:

@@ -10,6 +10,7 @@ from console.access import case_or_404, investor_only, stamp
 from console.businesses import BUSINESSES
 from console.businesses.steps import Desk, Step
 from console.cases.models import ENDED, Case, Status
+from console.cases.trail import hold
 from console.cases.transitions import StaleStep, finish_step, redo_step
 from console.db import reading, transaction
 
@@ -78,6 +79,7 @@ def hand_in(case_no: str, key: str) -> Response | str | tuple[str, int]:
     try:
         with transaction() as session:
             found = case_or_404(session, case_no)
+            hold(found)
             here = step_of(found, key)
             entry = found.done.get(key)
             if entry is not None and request.form.get("redo") == str(entry.id):

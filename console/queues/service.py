@@ -11,7 +11,7 @@ from sqlalchemy import Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from console.cases.models import Case, CaseEvent, Status
-from console.cases.trail import case_moving
+from console.cases.trail import case_moving, hold
 from console.cases.transitions import Action, IllegalTransition, apply
 from console.people import numbers
 from console.problem import Problem
@@ -144,7 +144,7 @@ def claim_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
 
 def claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str = "") -> Ticket:
     """Somebody picked from the list (Q3): ``why`` is needed unless it is the head. Raises AlreadyAnswered, WhyMissing."""
-    session.refresh(ticket.case, ["status", "version"], with_for_update=True)
+    hold(ticket.case)
     session.refresh(ticket, ["state"])
     if ticket.state is not TicketState.WAITING:
         raise AlreadyAnswered(ticket.ticket_no)

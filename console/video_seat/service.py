@@ -12,7 +12,7 @@ from console.businesses.steps import Desk
 from console.cases import transitions
 from console.cases.models import Case, Status
 from console.cases.service import reasons_by_code
-from console.cases.trail import Happening, note
+from console.cases.trail import Happening, hold, note
 from console.cases.transitions import Action, apply
 from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind
@@ -313,7 +313,7 @@ def keep_recording(
     call = session.scalars(
         select(VideoSession).where(VideoSession.session_no == session_no).options(selectinload(VideoSession.recordings))
     ).one()
-    session.refresh(call.case, ["version"], with_for_update=True)  # two runs of the job: one after the other
+    hold(call.case)  # two runs of the job: one after the other
     session.refresh(call, ["recordings"])
     mine = [recording for recording in call.recordings if recording.side == side]
     for recording in mine:

@@ -3,6 +3,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
+from console import db
 from console.businesses.steps import Desk
 from console.cases import service
 from console.cases.models import Case, CaseEvent, Reason, Status
@@ -18,6 +19,7 @@ from console.cases.transitions import (
     reject,
 )
 from console.chain import find_break
+from console.config import Settings
 from tests.world import given_case, stamp
 
 INVESTOR, WITNESS, REVIEWER = (stamp(by) for by in ("investor:1", "staff:1", "staff:4"))
@@ -204,3 +206,39 @@ def test_one_case_in_flight_at_a_time(session: Session) -> None:
 
 def test_case_numbers_count_up_within_the_local_day(session: Session) -> None:
     assert [given_case(session, name).case_no for name in ("周晚晴", "许砚青")] == ["2026112000001", "2026112000002"]
+
+
+# --- two at once
+
+
+# SQLite lets nobody look in order to change while another does
+postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@postgresql
+def test_who_comes_second_sees_what_the_first_one_did(world: Settings) -> None:
+    """The second device loaded the case before the first one finished the step."""
+    with db.transaction() as session:
+        case_id = given_case(session).id
+    with pytest.raises(StaleStep), db.transaction() as second:
+        case = second.get_one(Case, case_id)
+        assert not case.done
+        with db.transaction() as first:
+            finish_step(first.get_one(Case, case_id), "photos", INVESTOR)
+        finish_step(case, "photos", INVESTOR)
+    with db.reading() as session:
+        assert len(session.get_one(Case, case_id).entries) == 1
+
+
+@postgresql
+def test_what_was_reopened_meanwhile_is_open_for_who_comes_second(world: Settings) -> None:
+    with db.transaction() as session:
+        case = given_case(session)
+        finish_step(case, "photos", INVESTOR)
+        case_id = case.id
+    with pytest.raises(StaleStep), db.transaction() as second:
+        case = second.get_one(Case, case_id)
+        assert "photos" in case.done
+        with db.transaction() as first:
+            redo_step(first.get_one(Case, case_id), "photos", INVESTOR)
+        redo_step(case, "photos", INVESTOR)
