@@ -5,6 +5,7 @@ import { wireDialogs } from "./dialog.js";
 import { csrfToken } from "./http.js";
 import { setIcon } from "./icons.js";
 import { wireKeys } from "./keys.js";
+import { ready } from "./ready.js";
 import { wireReveal } from "./reveal.js";
 import { toast } from "./toast.js";
 
@@ -19,6 +20,7 @@ wireMenus();
 wireTheme();
 wireForms();
 wireHtmx();
+ready("boot");
 document.querySelector("[data-error-summary]")?.focus();
 
 function wireHtmx() {

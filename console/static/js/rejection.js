@@ -1,6 +1,7 @@
 // The rejection sheet: which steps the chosen reasons reopen and what the investor will read, before anything is sent.
 // One sheet for the seat and the counter: templates/_macros/rejection.html.
 import { icon } from "./icons.js";
+import { ready } from "./ready.js";
 
 const WORDS = { redo: ["重做", "bad"], again: ["再来一次", "wait"], keep: ["保留", "ok"], todo: ["未开始", ""], off: ["不再办理", ""] };
 
@@ -12,6 +13,7 @@ export function wireRejection(sheet) {
     else update();
   });
   update();
+  ready("rejection");
 }
 
 const chosen = (sheet) => [...sheet.querySelectorAll("input[name=reason]:checked")];

@@ -1,6 +1,7 @@
 // 银行卡: delete, add with number, bank and photo; the bank is known from the number's first digits.
 import { closeDialog, confirmDialog } from "../dialog.js";
 import { get, request } from "../http.js";
+import { ready } from "../ready.js";
 import { pause } from "../ticking.js";
 import { toast } from "../toast.js";
 import { follow } from "./portal-follow.js";
@@ -104,4 +105,5 @@ function showFaults(errors) {
 }
 
 follow({ evidence: () => fresh.watch() });
+ready("portal-bank-card");
 if (cards.querySelector("[data-state=processing]")) fresh.watch();

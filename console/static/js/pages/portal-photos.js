@@ -1,5 +1,6 @@
 // 上传照片 and 成绩报告单: tiles that upload, and stay as the server has them.
 import { confirmDialog } from "../dialog.js";
+import { ready } from "../ready.js";
 import { toast } from "../toast.js";
 import { follow } from "./portal-follow.js";
 import { act, keepFresh, say, send } from "./portal-uploads.js";
@@ -45,5 +46,6 @@ function showMissing({ missing }) {
 }
 
 follow({ evidence: () => fresh.watch(), online: (again) => again && fresh.watch() });
+ready("portal-photos");
 window.addEventListener("pageshow", (event) => event.persisted && fresh.watch());
 if (place.querySelector("[data-state=processing]")) fresh.watch();

@@ -1,5 +1,6 @@
 // 登录: devices first, then the captcha, then the code; the reserved phone is shown once the code is right.
 import { request } from "../http.js";
+import { ready } from "../ready.js";
 import { toast } from "../toast.js";
 
 const main = document.querySelector("[data-sign-in]");
@@ -126,6 +127,8 @@ function showReserved(phone) {
   document.querySelector("[data-reserved-known]").hidden = false;
   document.querySelector("[data-reserved-unknown]").hidden = true;
 }
+
+ready("portal-sign-in");
 
 // --- faults at their field
 

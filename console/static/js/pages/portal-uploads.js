@@ -1,5 +1,6 @@
 // Photos: chosen, sent with progress, then watched until the server has turned and cropped them. Pushes are hints: it also asks.
 import { get, request, upload } from "../http.js";
+import { enable } from "../ready.js";
 import { pause } from "../ticking.js";
 import { toast } from "../toast.js";
 
@@ -44,7 +45,10 @@ export function keepFresh(place, onstate = () => {}) {
     const html = await get(place.dataset.tilesUrl, { headers: { Accept: "text/html" } });
     if (place.querySelector("[aria-busy=true]")) return; // a photo is on its way: its tile stays until it arrived
     const focused = document.activeElement?.id;
-    place.innerHTML = html;
+    const holder = document.createElement("template");
+    holder.innerHTML = html;
+    enable(holder.content);
+    place.replaceChildren(holder.content);
     if (focused) document.getElementById(focused)?.focus();
   }
 

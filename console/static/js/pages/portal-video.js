@@ -4,6 +4,7 @@ import { confirmDialog } from "../dialog.js";
 import { icon } from "../icons.js";
 import { connect } from "../live.js";
 import { keepAwake, openMedia, stopMedia } from "../media.js";
+import { ready } from "../ready.js";
 import { allowSound, ring } from "../ring.js";
 import { toast } from "../toast.js";
 
@@ -154,6 +155,7 @@ if (stage === "call" && $("[data-room]")) {
   $("[data-switch]").addEventListener("click", turn);
   $("[data-leave]").addEventListener("click", leave);
   $("[data-return]").addEventListener("click", () => location.reload());
+  ready("portal-video");
 }
 
 async function agree(event) {

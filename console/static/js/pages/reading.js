@@ -1,5 +1,6 @@
 // One text, read to its end: which pages were shown from top to bottom, and for how long, told to the server as it goes.
 import { HttpError, post } from "../http.js";
+import { ready } from "../ready.js";
 import { toast } from "../toast.js";
 
 const TELL_EVERY = 4000; // ms
@@ -14,6 +15,7 @@ const doc = main.querySelector("[data-doc]");
 wireLarge();
 wireKeys();
 if (main.dataset.url) follow(main.dataset);
+ready("reading");
 
 function wireLarge() {
   const button = main.querySelector("[data-large]");

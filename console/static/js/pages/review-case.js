@@ -3,6 +3,7 @@ import { post } from "../http.js";
 import { setIcon } from "../icons.js";
 import { connect } from "../live.js";
 import { Playback } from "../playback.js";
+import { ready } from "../ready.js";
 import { wireRejection } from "../rejection.js";
 import { toast } from "../toast.js";
 import { wireViewer } from "../viewer.js";
@@ -26,6 +27,8 @@ document.querySelector("[data-facts]").addEventListener("click", (event) => {
   event.preventDefault();
   picture.click();
 });
+
+ready("review-case");
 
 // --- the recordings
 

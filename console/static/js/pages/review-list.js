@@ -1,6 +1,7 @@
 // 复核任务: a cursor that moves by keys, and rows that stay true while others work. The cursor keeps its case, not its line.
 import { get } from "../http.js";
 import { connect } from "../live.js";
+import { enable, ready } from "../ready.js";
 import { toast } from "../toast.js";
 
 const inbox = document.querySelector("#inbox");
@@ -69,6 +70,7 @@ async function refresh() {
 }
 
 function take(fresh) {
+  enable(fresh);
   const typing = inbox.querySelector(".filters").contains(document.activeElement);
   for (const part of [".tabs", "[data-rows]", "[data-foot]", ...(typing ? [] : [".filters"])]) {
     const next = fresh.querySelector(`#inbox ${part}`);
@@ -84,3 +86,4 @@ function take(fresh) {
 connect("/review", { tasks: refresh, online: (again) => again && refresh() });
 setInterval(refresh, 60_000); // due times pass without anybody doing anything
 point(rows()[0] ?? null);
+ready("review-list");

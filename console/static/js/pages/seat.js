@@ -4,6 +4,7 @@ import { now } from "../clock.js";
 import { closeDialog, openDialog } from "../dialog.js";
 import { get } from "../http.js";
 import { connect } from "../live.js";
+import { enable, ready } from "../ready.js";
 import { wireRejection } from "../rejection.js";
 import { toast } from "../toast.js";
 
@@ -19,7 +20,7 @@ let leaving = false; // this page is about to be another one
 let call = null;
 
 const live = connect("/seat", {
-  online: (again) => (again ? comeBack() : sit()),
+  online: () => (fence === null ? sit() : comeBack()),
   queue: ({ branch }) => mine(branch) && refresh("queue", "counts", "next"),
   seats: ({ branch }) => mine(branch) && refresh("pill", "team", "today", "states", "queue"),
   seat: (pushed) => fence !== null && pushed.fence > fence && !changing && stop(),
@@ -36,6 +37,7 @@ async function sit() {
   } catch (error) {
     return toast(error.message, "bad");
   }
+  ready("seat"); // before this page holds the seat nothing that is pressed would be done
   refresh(...parts()); // what happened between the making of this page and now
   if (session) startCall();
 }
@@ -123,6 +125,7 @@ async function renew(name) {
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   const holder = document.createElement("template");
   holder.innerHTML = html;
+  enable(holder.content);
   const fresh = holder.content.querySelector("[data-part]");
   for (const field of fresh.querySelectorAll("[data-fence]")) field.value = fence;
   old.replaceWith(fresh);
@@ -154,7 +157,7 @@ document.addEventListener("devices-checked", (event) => {
 });
 
 async function go(state, branch = null) {
-  if (state === "online" && !ready()) return;
+  if (state === "online" && !devicesGood()) return;
   changing = true;
   const seat = await act("state", { state, ...(branch === null ? {} : { branch }) });
   changing = false;
@@ -165,7 +168,7 @@ async function go(state, branch = null) {
   refresh("pill", "counts", "queue", "next", "states", "team", "today");
 }
 
-function ready() {
+function devicesGood() {
   if (devices?.good) return true;
   toast(devices ? "上线检查没有通过，请按检查结果处理后点“再测一次”。" : "正在检查设备，请稍候再上线。", "wait");
   return false;
