@@ -14,9 +14,9 @@ help:  ## this list
 run: .venv/.run assets  ## start everything for development, with three robot investors in the queue
 	$(BIN)/console run --robots 3 $(if $(PORT),--port $(PORT))
 
-test: .venv/.dev assets lint  ## lint and all tests but the stories (make story)
+test: .venv/.dev assets lint  ## lint and all tests, the stories in real browsers among them
 	$(BIN)/python -m tests.browser --install
-	$(BIN)/pytest -m 'not browser' -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -m 'not shots' -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 story: .venv/.dev assets  ## the whole job in two real browsers; pictures and recording in out/story
 	$(BIN)/python -m tests.browser --install

@@ -61,11 +61,25 @@ class Session(OrmSession):
 
 _sessions = sessionmaker(class_=Session, expire_on_commit=False)
 _engines: dict[str, Engine] = {}
+_known: dict[str, Engine] = {}  # closed ones too: opened again, they still know the statements they compiled
 
 
 def connect(url: str) -> Engine:
     """Open the database at ``url`` and make it the one that ``transaction`` and ``reading`` use."""
     close()
+    engine = _known.get(url) or _known.setdefault(url, _make(url))
+    _engines["write"] = engine
+    _engines["read"] = engine.execution_options(
+        **(
+            {"wd_reads": True}
+            if engine.dialect.name == "sqlite"
+            else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+        )
+    )
+    return engine
+
+
+def _make(url: str) -> Engine:
     sqlite = url.startswith("sqlite")
     if sqlite and (path := url.removeprefix("sqlite:///")) != url:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -76,10 +90,6 @@ def connect(url: str) -> Engine:
     if sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    _engines["write"] = engine
-    _engines["read"] = engine.execution_options(
-        **({"wd_reads": True} if sqlite else {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"})
-    )
     return engine
 
 

@@ -21,7 +21,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Playwright keeps an event loop for as long as its browser lives: what needs a browser runs apart from the rest."""
-    for item in items:
-        if {"playwright", "browsers"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.browser)
+    """What takes longest is begun first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("early") is None)

@@ -259,8 +259,12 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
-    return f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'console.db')}"
+def sqlite_url(migrated_file: Path) -> str:
+    """A new file at one and the same address: an engine that knows it has its statements compiled already."""
+    file = migrated_file.with_name("console.db")
+    for old in file.parent.glob(f"{file.name}*"):
+        old.unlink()  # with its -wal and -shm; who still holds them open does no harm to the new one
+    return f"sqlite:///{shutil.copy(migrated_file, file)}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

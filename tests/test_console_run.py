@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from console.supervisor import web_answers
 from tests.servers import ends_with_us
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.early
 PATIENCE = 90.0  # seconds to "ready" on a busy machine
 
 
@@ -81,22 +81,3 @@ def test_it_starts_everything_says_where_stops_everything_and_keeps_the_data(tmp
         assert probe.connect_ex(("127.0.0.1", port_in(said))) != 0
     with console_run(home) as (_, said):
         assert "there is data already: nothing was changed" in said
-
-
-@pytest.mark.timeout(300)
-def test_a_killed_web_process_comes_back_on_the_same_address(tmp_path):
-    with console_run(tmp_path / "var") as (process, said):
-        port = port_in(said)
-        web = next(pid for pid in group_of(process) if b"console.wsgi" in Path(f"/proc/{pid}/cmdline").read_bytes())
-        os.kill(web, signal.SIGKILL)
-        deadline = time.monotonic() + PATIENCE
-        while web in group_of(process) or not answers(port):
-            assert time.monotonic() < deadline, "it did not come back"
-            time.sleep(0.1)
-
-
-def answers(port: int) -> bool:
-    try:
-        return web_answers("127.0.0.1", port)
-    except OSError:
-        return False

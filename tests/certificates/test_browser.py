@@ -27,6 +27,7 @@ from tests.agreements.test_importing import ATTACKS
 from tests.browser import launch_options
 from tests.world import given_case, stamp
 
+pytestmark = pytest.mark.early
 PASSWORD = "watch-9-gulls"
 VENDOR = Path(__file__).parents[2] / "console/static/vendor/x509.js"
 INSPECT = """async () => {

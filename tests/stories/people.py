@@ -11,7 +11,7 @@ from console.config import Settings
 from console.seed import DEMO_BROKER_NO, DEMO_PASSWORD, DemoInvestor
 from worker.robots import eyes, pictures
 
-from .conftest import Pictures, Running
+from .stage import Pictures, Running
 
 SLOWLY = 20_000  # ms: what waits for a job or for a call
 PHONE_CAMERA = pictures.Scene(orientation=6)  # held upright: turned pixels, told by EXIF
@@ -171,6 +171,7 @@ class Investor:
     def read_everything(self) -> None:
         while (link := self.page.get_by_role("link", name=re.compile("^(开始|继续)阅读$"))).count():
             link.click()
+            self.page.wait_for_url(re.compile(r"/reading/\d+$"), timeout=SLOWLY)
             if not self.seen.count("reading"):
                 self.shot("reading")
                 self.seen.append("reading")
@@ -194,6 +195,17 @@ class Investor:
         expect(sheet).not_to_be_visible(timeout=SLOWLY)
         expect(self.page.get_by_text(number[-4:]).first).to_be_visible()
         self.page.wait_for_load_state()
+
+    def remove_the_card(self, ending: str) -> None:
+        region = self.page.get_by_role("region", name=re.compile(f"尾号 {ending}"))
+        region.get_by_role("button", name="删除").click()
+        self.page.get_by_role("alertdialog", name="删除这张银行卡？").get_by_role("button", name="删除").click()
+        expect(region).to_have_count(0, timeout=SLOWLY)
+
+    def refused_to_go_on_unchanged(self) -> None:
+        self.hand_in_the_cards()
+        expect(self.page.get_by_role("alert").filter(has_text="还没有修改")).to_be_visible(timeout=SLOWLY)
+        self.shot("unchanged")
 
     def hand_in_the_cards(self) -> None:
         self.next()

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from console.seed import DEMO_BROKER_NO
 
-from .conftest import DESKTOP, PHONE, Pictures
+from .stage import DESKTOP, PHONE, Pictures
 from .people import Staff
 
 pytestmark = [pytest.mark.story, pytest.mark.shots, pytest.mark.timeout(200)]
