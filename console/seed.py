@@ -177,6 +177,7 @@ def _reasons() -> list[Reason]:
             investor_text=each["text"],
             tip=each["tip"],
             final=each.get("final", False),
+            must_change=each.get("must_change", False),
             position=position * 100 + place,
         )
         for business in BUSINESSES.values()

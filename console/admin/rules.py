@@ -37,6 +37,7 @@ class Reasons(Register):
         "investor_text": "投资者看到的文字",
         "tip": "怎样修改",
         "final": "终止办理",
+        "must_change": "须有改动（原样再交不予接受）",
         "position": "次序",
         "active": "状态",
     }
@@ -49,7 +50,18 @@ class Reasons(Register):
     column_searchable_list = ("title", "code", "investor_text")
     column_sortable_list = ("title", "code", "position")
     column_default_sort = "id"
-    form_columns = ("business_code", "step", "code", "title", "investor_text", "tip", "final", "position", "active")
+    form_columns = (
+        "business_code",
+        "step",
+        "code",
+        "title",
+        "investor_text",
+        "tip",
+        "must_change",
+        "final",
+        "position",
+        "active",
+    )
     form_extra_fields: ClassVar = {
         "business_code": SelectField("业务", choices=[SelectChoice(b.code, b.title) for b in BUSINESSES.values()]),
         "step": SelectField("指出的步骤", choices=[SelectChoice(key, title) for key, title in STEP_TITLES.items()]),

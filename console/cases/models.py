@@ -158,7 +158,11 @@ class CaseEvent(Chained, Base):
 
 
 class Reason(Base):
-    """不通过原因 in the register: which step it blames and what the investor reads."""
+    """不通过原因 in the register: which step it blames and what the investor reads.
+
+    ``must_change``: the step is not taken again as it was. Others can be mended outside of it (an ID renewed at the branch, risks
+    understood) or say something about a step where nothing is entered.
+    """
 
     __tablename__ = "reasons"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -169,6 +173,7 @@ class Reason(Base):
     investor_text: Mapped[str] = mapped_column(String(200))
     tip: Mapped[str] = mapped_column(String(200), default="")
     final: Mapped[bool] = mapped_column(default=False)
+    must_change: Mapped[bool] = mapped_column(default=False)
     position: Mapped[int] = mapped_column(default=0)
     active: Mapped[bool] = mapped_column(default=True)
     __table_args__ = (UniqueConstraint("business_code", "code"),)
@@ -203,5 +208,6 @@ class RejectionReason(Base):
     title: Mapped[str] = mapped_column(String(60))
     investor_text: Mapped[str] = mapped_column(String(200))
     tip: Mapped[str] = mapped_column(String(200), default="")
+    must_change: Mapped[bool] = mapped_column(default=False)
     mended_at: Mapped[datetime | None]
     rejection: Mapped[Rejection] = relationship(back_populates="reasons")

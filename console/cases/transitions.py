@@ -1,5 +1,6 @@
 """Every way a case may change hands. Nothing else writes ``Case.status``."""
 
+import json
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -87,6 +88,16 @@ class StaleStep(IllegalTransition):
         self.step = step
 
 
+class NothingChanged(Problem):
+    """A step came back to be changed and was handed in as it had been."""
+
+    status, code = 422, "nothing_changed"
+
+    def __init__(self, reasons: Iterable[RejectionReason]):
+        titles = "、".join(f"“{reason.title}”" for reason in reasons)
+        super().__init__(text=f"{titles}还没有修改，和上次提交的一样。请按提示改好后再点下一步。")
+
+
 class UnknownReason(Problem):
     """No reason was given, or one that this business does not have (any more)."""
 
@@ -112,7 +123,9 @@ def apply(case: Case, action: Action, stamp: Stamp, *, detail: Mapping[str, Any]
 def finish_step(
     case: Case, key: str, stamp: Stamp, *, content: Any = None, facts: Mapping[str, bool] | None = None
 ) -> CaseEvent:
-    """The investor hands a step in. Raises StaleStep when the case stands elsewhere (handed in twice, out of order, old page)."""
+    """The investor hands a step in. Raises StaleStep when the case stands elsewhere (handed in twice, out of order, old page),
+    NothingChanged when a reason asks for a change and there is none.
+    """
     hold(case)
     step = case.current_step
     if step is None or step.key != key:
@@ -120,9 +133,17 @@ def finish_step(
     learnt = dict(facts or {})
     if set(learnt) != set(step.learns):
         raise ValueError(f"step {key} learns {sorted(step.learns)}, was told {sorted(learnt)}")
+    if (owed := [r for r in case.open_reasons if r.step == key and r.must_change]) and is_as_before(case, key, content):
+        raise NothingChanged(owed)
     if learnt:
         case.known_facts = {**case.known_facts, **learnt}
     return apply(case, Action.FINISH_STEP, stamp, detail={"content": content, **learnt})
+
+
+def is_as_before(case: Case, key: str, content: Any) -> bool:
+    """Whether ``content`` is what the step was last finished with."""
+    last = next((entry for entry in reversed(case.entries) if entry.step == key), None)
+    return last is not None and last.content is not None and last.content == json.loads(json.dumps(content))
 
 
 def redo_step(case: Case, key: str, stamp: Stamp) -> CaseEvent:
@@ -165,7 +186,14 @@ def reject(
             remark=remark,
             internal_note=internal_note,
             reasons=[
-                RejectionReason(code=r.code, step=r.step, title=r.title, investor_text=r.investor_text, tip=r.tip)
+                RejectionReason(
+                    code=r.code,
+                    step=r.step,
+                    title=r.title,
+                    investor_text=r.investor_text,
+                    tip=r.tip,
+                    must_change=r.must_change,
+                )
                 for r in given
             ],
         )

@@ -11,7 +11,7 @@ from console.businesses import BUSINESSES
 from console.businesses.steps import Desk, Step
 from console.cases.models import ENDED, Case, Status
 from console.cases.trail import hold
-from console.cases.transitions import StaleStep, finish_step, redo_step
+from console.cases.transitions import NothingChanged, StaleStep, finish_step, is_as_before, redo_step
 from console.db import reading, transaction
 
 from .blueprint import bp
@@ -75,7 +75,9 @@ def step(case_no: str, key: str) -> Response | str:
 @bp.post("/case/<case_no>/<key>")
 @investor_only
 def hand_in(case_no: str, key: str) -> Response | str | tuple[str, int]:
-    """Finish a step. ``redo`` names the entry that the page showed as finished: changing it reopens what vouched for it."""
+    """Finish a step. ``redo`` names the entry that the page showed as finished: changing it reopens what vouched for it, handing it
+    in as it is changes nothing.
+    """
     try:
         with transaction() as session:
             found = case_or_404(session, case_no)
@@ -83,6 +85,9 @@ def hand_in(case_no: str, key: str) -> Response | str | tuple[str, int]:
             here = step_of(found, key)
             entry = found.done.get(key)
             if entry is not None and request.form.get("redo") == str(entry.id):
+                handed = module_of(key).submit(session, found, request.form, stamp())
+                if is_as_before(found, key, handed.content):
+                    return redirect(whereabouts(found))
                 redo_step(found, key, stamp())
             elif found.current_step is not here or found.status is not Status.WITH_INVESTOR:
                 raise StaleStep(found, key)
@@ -91,10 +96,11 @@ def hand_in(case_no: str, key: str) -> Response | str | tuple[str, int]:
             return redirect(whereabouts(found))
     except StaleStep:
         return _after_stale(case_no, key)
-    except NotYet as not_yet:
+    except (NotYet, NothingChanged) as kept:
+        errors = kept.errors if isinstance(kept, NotYet) else {"": kept.text}
         with reading() as session:
             found = case_or_404(session, case_no)
-            return _page(session, found, step_of(found, key), not_yet.errors), not_yet.status
+            return _page(session, found, step_of(found, key), errors), kept.status
 
 
 def _after_stale(case_no: str, key: str) -> Response:

@@ -11,6 +11,7 @@ from console.cases.transitions import (
     MOVES,
     Action,
     IllegalTransition,
+    NothingChanged,
     StaleStep,
     UnknownReason,
     apply,
@@ -166,6 +167,39 @@ def test_going_back_to_change_a_step_asks_again_for_what_vouched_for_it(session:
     apply(case, Action.PASS_VIDEO, WITNESS)
     redo_step(case, "photos", INVESTOR)
     assert set(case.done) == {"bank_card", "certificate_check"}
+
+
+def blamed(session: Session, *, must_change: bool) -> Case:
+    """Sent back to 银行卡, which had been finished with one card."""
+    case = in_video(session)
+    case.done["bank_card"].content = {"cards": ["one"]}
+    (reason,) = reasons(session, "card_mismatch")
+    reason.must_change = must_change
+    reject(case, [reason], WITNESS, desk=Desk.SEAT)
+    return case
+
+
+def test_a_step_whose_reason_asks_for_a_change_is_not_taken_again_as_it_was(session: Session) -> None:
+    case = blamed(session, must_change=True)
+    with pytest.raises(NothingChanged) as refused:
+        finish_step(case, "bank_card", INVESTOR, content={"cards": ["one"]})
+    assert "银行卡号与照片不一致" in refused.value.text
+    assert case.open_reasons and case.current_step is not None and case.current_step.key == "bank_card"
+    finish_step(case, "bank_card", INVESTOR, content={"cards": ["another"]})
+    assert not case.open_reasons
+
+
+def test_a_step_whose_reason_may_be_mended_elsewhere_is_taken_as_it_was(session: Session) -> None:
+    case = blamed(session, must_change=False)
+    finish_step(case, "bank_card", INVESTOR, content={"cards": ["one"]})
+    assert not case.open_reasons
+
+
+def test_a_decision_asks_for_what_the_register_asked_for_then(session: Session) -> None:
+    case = blamed(session, must_change=True)
+    reasons(session, "card_mismatch")[0].must_change = False
+    with pytest.raises(NothingChanged):
+        finish_step(case, "bank_card", INVESTOR, content={"cards": ["one"]})
 
 
 def test_rejecting_without_a_reason_or_with_a_foreign_one_is_refused(session: Session) -> None:

@@ -10,8 +10,10 @@ from console.businesses import BUSINESSES
 from console.businesses.steps import Desk
 from console.cases.models import Case, Reason, Status
 from console.cases.transitions import reject
+from console.people.models import BankCard
 from console.portal.steps import facts_of
 from console.stamp import Stamp
+from tests import world
 from tests.portal import ways
 from tests.portal.ways import ADD, CHANGE
 
@@ -33,7 +35,14 @@ def at_video(client: FlaskClient, case_no: str) -> None:
     assert ways.where(case_no) == "video"
 
 
-def send_back(case_no: str, *codes: str, final: bool = False) -> None:
+def another_card_on_record() -> None:
+    """What the bank card step shows is another from now on."""
+    with db.transaction() as session:
+        person = world.investor_named(session, "周晚晴")
+        person.bank_cards.append(BankCard(bank="招商银行", number="6214830000000009", number_index="another"))
+
+
+def send_back(case_no: str, *codes: str, final: bool = False, must_change: bool = False) -> None:
     """A witness rejects during the call."""
     with db.transaction() as session:
         case = session.scalars(select(Case).where(Case.case_no == case_no)).one()
@@ -42,7 +51,7 @@ def send_back(case_no: str, *codes: str, final: bool = False) -> None:
             session.scalars(select(Reason).where(Reason.business_code == case.business_code, Reason.code.in_(codes)))
         )
         for reason in reasons:
-            reason.final = final
+            reason.final, reason.must_change = final, must_change
         reject(case, reasons, Stamp(by="staff:1", at=ways.now()), desk=Desk.SEAT, internal_note="not for the investor")
 
 
@@ -110,18 +119,31 @@ def test_going_back_shows_the_finished_step_and_changing_it_reopens_what_followe
     ways.hand_in(investor, case_no, "bank_card")
     page = investor.get(f"/case/{case_no}/certificate_check").text
     assert f'href="/case/{case_no}/bank_card" aria-label="返回上一步"' in page
+    ways.hand_in(investor, case_no, "certificate_check", serials="")
     entry = ways.look(case_no).done["bank_card"]
+    another_card_on_record()
     answer = ways.hand_in(investor, case_no, "bank_card", redo=str(entry.id))
-    assert answer.location == f"/case/{case_no}/certificate_check"
+    assert answer.location == f"/case/{case_no}/video"
     assert ways.look(case_no).done["bank_card"].id != entry.id
+
+
+def test_looking_at_a_finished_step_and_going_on_reopens_nothing(investor: FlaskClient, case_no: str) -> None:
+    at_video(investor, case_no)
+    before = ways.look(case_no)
+    for key, entry in before.done.items():
+        assert ways.hand_in(investor, case_no, key, redo=str(entry.id)).location == f"/case/{case_no}/video"
+    after = ways.look(case_no)
+    assert (after.done.keys(), len(after.events)) == (before.done.keys(), len(before.events))
 
 
 def test_an_old_page_of_a_step_done_again_changes_nothing(investor: FlaskClient, case_no: str) -> None:
     ways.photos_done(investor, case_no)
     ways.hand_in(investor, case_no, "bank_card")
     old = str(ways.look(case_no).done["bank_card"].id)
+    another_card_on_record()
     ways.hand_in(investor, case_no, "bank_card", redo=old)
     newer = ways.look(case_no).done["bank_card"].id
+    assert str(newer) != old
     ways.hand_in(investor, case_no, "bank_card", redo=old)
     assert ways.look(case_no).done["bank_card"].id == newer
 
@@ -162,6 +184,27 @@ def test_each_blamed_step_shows_its_own_reason_and_only_those_are_open(investor:
     assert "填写的卡号与银行卡照片不一致。" in investor.get(f"/case/{case_no}/bank_card").text
     ways.hand_in(investor, case_no, "bank_card")
     assert ways.where(case_no) == "video"
+
+
+def test_what_was_rejected_and_is_not_changed_is_not_taken_and_says_so(investor: FlaskClient, case_no: str) -> None:
+    at_video(investor, case_no)
+    send_back(case_no, "card_mismatch", must_change=True)
+    answer = ways.hand_in(investor, case_no, "bank_card")
+    assert answer.status_code == 422
+    assert "“银行卡号与照片不一致”还没有修改" in answer.text
+    assert "填写的卡号与银行卡照片不一致。" in answer.text
+    assert ways.where(case_no) == "bank_card"
+    another_card_on_record()
+    assert ways.hand_in(investor, case_no, "bank_card").location == f"/case/{case_no}/video"
+
+
+def test_going_back_to_the_whole_photo_is_a_change(investor: FlaskClient, case_no: str) -> None:
+    at_video(investor, case_no)
+    send_back(case_no, "id_photo_blurred", must_change=True)
+    assert ways.hand_in(investor, case_no, "photos").status_code == 422
+    photo = ways.look(case_no).entries[0].content["id_front"]["photo"]
+    assert investor.post(f"/case/{case_no}/photos/{photo}/restore", headers=ways.JSON).status_code == 200
+    assert ways.hand_in(investor, case_no, "photos").location == f"/case/{case_no}/video"
 
 
 def test_my_business_shows_every_reason_and_how_far_it_is(investor: FlaskClient, case_no: str) -> None:

@@ -171,6 +171,13 @@ def exchanges_left(person: Person) -> list[str]:
     return [code for code in EXCHANGES if code not in held]
 
 
+def exchanges_chosen(case_no: str) -> list[str]:
+    """What was chosen at the step so far."""
+    with reading() as look:
+        kept = draft(look, _case(look, case_no), "exchanges") or {}
+    return list(kept.get("chosen", ()))
+
+
 def own_cards(case_no: str) -> list[str]:
     """Keys of the cards that the person has added at the bank card step so far."""
     with reading() as look:

@@ -167,7 +167,14 @@ class Investor:
         await self.hand_in(now, serials="")
 
     async def exchanges(self, now: Standing) -> None:
+        """One that has no code yet; when that was rejected another one, or none: then the case is given up."""
         left = await asyncio.to_thread(eyes.exchanges_left, self.person)
+        if "exchanges" in now.blamed:
+            rejected = await asyncio.to_thread(eyes.exchanges_chosen, self.case_no)
+            left = [code for code in left if code not in rejected]
+        if not left:
+            await self.portal.form(self.at("abandon"))
+            return
         chosen = self.chance.choice(left)
         told = await self.portal.form(self.at("exchanges", "chosen"), exchange=[chosen])
         if told["notice"]:

@@ -51,7 +51,7 @@ def submit(session: Session, case: Case, form: Mapping[str, str], mark: Stamp) -
         errors["undertaking"] = f"请阅读并同意《{UNDERTAKING}》。"
     if errors:
         raise NotYet(errors)
-    return Handed({kind.value: photo.public_id for kind, photo in photos.items() if photo is not None})
+    return Handed({kind.value: _as_seen(photo) for kind, photo in photos.items() if photo is not None})
 
 
 def facts(session: Session, case: Case) -> dict[str, Any]:
@@ -95,6 +95,11 @@ def routes(bp: Blueprint) -> None:
 
 def _photos(session: Session, case: Case) -> dict[Kind, Evidence | None]:
     return {kind: evidence.photo(session, case, kind) for kind in KINDS}
+
+
+def _as_seen(photo: Evidence) -> dict[str, str]:
+    """Which photo, and which picture of it people look at: 恢复原图 changes the second."""
+    return {"photo": photo.public_id, "shown": photo.shown.public_id}
 
 
 def _missing(photos: Mapping[Kind, Evidence | None], read: bool) -> list[str]:
