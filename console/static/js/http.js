@@ -68,6 +68,9 @@ async function body(answer) {
 export const get = (url, options) => request(url, options);
 export const post = (url, json = {}, options = {}) => request(url, { ...options, json });
 
+/** The same page anew. Not ``location.reload()``: a page that answers a form with what is wrong in it would hand the form in again. */
+export const lookAgain = () => location.replace(location.pathname + location.search);
+
 /** Send a FormData and hear how far it is: `onprogress(fraction)`, 0 to 1. Abort with `signal`. */
 export function upload(url, form, { onprogress = () => {}, signal } = {}) {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 // 银行卡: delete, add with number, bank and photo; the bank is known from the number's first digits.
 import { closeDialog, confirmDialog } from "../dialog.js";
-import { get, request } from "../http.js";
+import { get, lookAgain, request } from "../http.js";
 import { ready } from "../ready.js";
 import { pause } from "../ticking.js";
 import { toast } from "../toast.js";
@@ -82,7 +82,7 @@ form.addEventListener("submit", async (event) => {
   try {
     await request(form.action, { form: new FormData(form) });
     closeDialog(dialog);
-    location.reload();
+    lookAgain();
   } catch (error) {
     showFaults(error.data?.errors ?? { "": error.message });
   } finally {

@@ -1,7 +1,7 @@
 // 签署协议: everything was read; agree, unlock the key once with the password, sign what the server offers, send it back.
 import { CertificateError, forget, fromBase64, localCertificates, sign, toBase64 } from "../certificate.js";
 import { confirmDialog } from "../dialog.js";
-import { HttpError, post } from "../http.js";
+import { HttpError, lookAgain, post } from "../http.js";
 import { toast } from "../toast.js";
 import { follow } from "./portal-follow.js";
 
@@ -43,7 +43,7 @@ form.addEventListener("submit", async (event) => {
     return failed(error);
   }
   if ("goesOn" in page.dataset) document.querySelector("#hand-in").requestSubmit();
-  else location.reload();
+  else lookAgain();
 });
 
 function failed(error) {
@@ -53,7 +53,7 @@ function failed(error) {
   }
   if (error instanceof HttpError && ["version_changed", "not_read", "not_offered", "stale_step"].includes(error.code)) {
     toast(error.message, "wait");
-    return setTimeout(() => location.reload(), 2500);
+    return setTimeout(lookAgain, 2500);
   }
   if (!(error instanceof CertificateError) && !(error instanceof HttpError)) throw error;
   return toast(error.message, "bad");
