@@ -63,6 +63,9 @@ class VideoHours:
         return f"{self.opens:%H:%M}-{self.closes:%H:%M}"
 
 
+WHOLE_DAY = VideoHours()
+
+
 @dataclass(frozen=True)
 class Settings:
     home: Path
@@ -78,7 +81,7 @@ class Settings:
     sms_url: str = ""
     sms_key: str = field(default="", repr=False)
     media_host: str = "127.0.0.1"
-    video_hours: VideoHours = VideoHours()
+    video_hours: VideoHours = WHOLE_DAY
     staff_session: timedelta = timedelta(hours=12)
     investor_session: timedelta = timedelta(hours=2)
     demo: bool = False
@@ -249,7 +252,7 @@ def _sms(environ: Mapping[str, str]) -> str:
 def _video_hours(environ: Mapping[str, str]) -> VideoHours:
     text = environ.get("CONSOLE_VIDEO_HOURS")
     if not text:
-        return VideoHours()
+        return WHOLE_DAY
     try:
         return VideoHours.parse(text)
     except ValueError as error:

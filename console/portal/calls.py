@@ -19,7 +19,7 @@ from console.queues import estimate
 from console.queues import service as queues
 from console.video_seat import service, signalling
 
-from .steps.video import acknowledged, cue_of
+from .steps.video import acknowledged, cue_of, queue_up
 
 
 class BadPayload(Problem):
@@ -58,7 +58,7 @@ def join_queue(payload: Any = None) -> dict[str, Any]:
     """开始视频通话 → the same as ``place``. Asked twice, or on a second device: the same ticket and place."""
     with transaction() as session:
         case = _case(session, payload)
-        queues.join(session, case, stamp())
+        queue_up(session, case)
         return _place(session, case)
 
 

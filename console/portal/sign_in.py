@@ -30,6 +30,7 @@ from console.masking import masked_phone
 from console.people.models import Broker, Investor
 from console.people.numbers import LOCAL
 from console.problem import Problem
+from console.queues import hours
 from console.stamp import Stamp
 
 from . import captcha, messages, sms_codes
@@ -96,17 +97,12 @@ def _page(
         business=asked_for,
         by_phone=asked_for.sign_in_by is SignInBy.PHONE,
         account_types=list(ACCOUNT_TYPES.items()),
-        hours=_hours(settings),
+        hours=hours.words(settings.video_hours),
         policy=policy,
         form=form,
         errors=errors,
         asked=_asked(broker, asked_for) is not None and bool(form),
     )
-
-
-def _hours(settings: Settings) -> str:
-    opens, closes = settings.video_hours.opens, settings.video_hours.closes
-    return "视频全天办理" if opens == closes else f"视频 {opens:%H:%M} 至 {closes:%H:%M}"
 
 
 # --- the captcha

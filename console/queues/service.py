@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session, joinedload
 from console.cases.models import Case, CaseEvent, Status
 from console.cases.trail import case_moving, hold
 from console.cases.transitions import Action, IllegalTransition, apply
+from console.config import WHOLE_DAY, VideoHours
 from console.people import numbers
 from console.problem import Problem
 from console.stamp import Stamp
 
+from .hours import Closed, is_open
 from .models import Priority, Seat, Ticket, TicketState
 
 ORDER = (Ticket.rank, Ticket.joined_at, Ticket.id)
@@ -45,10 +47,12 @@ class Place:
 # --- the investor's side
 
 
-def join(session: Session, case: Case, stamp: Stamp) -> Ticket:
-    """Queue the case up at its branch. Who waits already keeps ticket and place, whichever device asks."""
+def join(session: Session, case: Case, stamp: Stamp, hours: VideoHours = WHOLE_DAY) -> Ticket:
+    """Queue the case up at its branch. Who waits already keeps ticket and place, whichever device asks. Raises Closed."""
     if ticket := waiting_ticket(session, case):
         return ticket
+    if not is_open(hours, stamp.at):
+        raise Closed(hours, stamp.at)
     try:
         apply(case, Action.JOIN_QUEUE, stamp)
     except IllegalTransition:

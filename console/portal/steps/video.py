@@ -6,19 +6,22 @@ The witness's verdict finishes the step, never the investor.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint, current_app, redirect, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from console import live
 from console.access import case_or_404, investor_only, stamp
 from console.cases.models import Case, Status
+from console.config import Settings, VideoHours
 from console.db import transaction
 from console.evidence.models import Evidence
-from console.queues import estimate
+from console.queues import estimate, hours
 from console.queues import service as queues
+from console.queues.models import Ticket
 from console.stamp import Stamp
 from console.video_seat import service
 from console.video_seat.checklist import Item, items_of
@@ -41,15 +44,36 @@ def show(session: Session, case: Case) -> dict[str, Any]:
         return {"stage": "call", "call": (call := service.live_call_on(session, case)), "cue": cue_of(call)}
     if case.status is Status.IN_QUEUE:
         return {"stage": "waiting"} | queue_facts(session, case)
-    branch = case.branch
-    return {"stage": "before", "waiting_now": queues.waiting(session, case.branch_id), "branch": branch}
+    return {
+        "stage": "before",
+        "waiting_now": queues.waiting(session, case.branch_id),
+        "branch": case.branch,
+        **closing(_hours(), datetime.now(UTC)),
+    }
 
 
 def submit(session: Session, case: Case, form: Mapping[str, str], stamp: Stamp) -> Handed:
     raise NotYet({"": "视频验证由认证人员确认后自动进入下一步，不需要提交。"})
 
 
+def closing(when: VideoHours, at: datetime) -> dict[str, Any]:
+    """``closed``: why nobody can queue up now, or ''; ``opens_in``: the seconds until one can."""
+    open_ = hours.is_open(when, at)
+    left = 0 if open_ else ceil((hours.opens_at(when, at) - at).total_seconds())
+    return {"closed": hours.closed_words(when, at), "opens_in": left}
+
+
+def _hours() -> VideoHours:
+    settings: Settings = current_app.extensions["settings"]
+    return settings.video_hours
+
+
 # --- waiting
+
+
+def queue_up(session: Session, case: Case) -> Ticket:
+    """开始视频通话, by form or by socket. Raises Closed."""
+    return queues.join(session, case, stamp(), _hours())
 
 
 def queue_facts(session: Session, case: Case) -> dict[str, Any]:
@@ -94,7 +118,7 @@ def routes(bp: Blueprint) -> None:
 def join_queue(case_no: str) -> Response:
     """开始视频通话"""
     with transaction() as session:
-        queues.join(session, case_or_404(session, case_no), stamp())
+        queue_up(session, case_or_404(session, case_no))
     return _back(case_no)
 
 

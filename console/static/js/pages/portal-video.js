@@ -109,14 +109,17 @@ function drawLine(mine, waiting) {
   $("[data-line]").replaceChildren(...places);
 }
 
-// --- before: no queueing with devices that do not work
+// --- before: no queueing with devices that do not work, nor outside the service hours
 
 if (stage === "before") {
+  const { opensIn } = $("[data-join]").dataset;
+  const closed = opensIn !== undefined;
+  if (closed) setTimeout(() => location.reload(), 1000 * opensIn);
   const button = $("[data-join] button");
   const why = $("[data-why]");
   const usual = [...why.childNodes];
   const block = (text) => {
-    button.disabled = Boolean(text);
+    button.disabled = Boolean(text) || closed;
     why.replaceChildren(...(text ? [text] : usual));
   };
   block("正在检查摄像头、麦克风、扬声器和网络");
