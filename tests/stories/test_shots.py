@@ -40,7 +40,7 @@ def test_the_portal_before_and_beside_a_case(
     ("username", "where", "others"),
     [
         ("luwenshan", "/seat", ()),
-        ("qinlang", "/review", ("/review?state=done",)),
+        ("qinlang", "/review", ("/review?view=done",)),
         ("admin", "/agreements", ("/admin/",)),
     ],
 )

@@ -51,6 +51,7 @@ function show(sheet) {
 
 function fateOf(step, blamed, reopened) {
   if (blamed.has(step.dataset.step)) return "redo";
+  if ("now" in step.dataset && blamed.size) return "again"; // what is going on now was not finished
   if (!("done" in step.dataset)) return "todo";
   return reopened.has(step.dataset.step) ? "again" : "keep";
 }
@@ -88,8 +89,9 @@ function preview(sheet, picked, final, again) {
   let number = 0;
   for (const [title, boxes] of steps(picked)) {
     number += 1;
-    const body = boxes.map((box) => [box.dataset.text, final ? "" : box.dataset.tip].filter(Boolean).join(" ")).join(" ");
-    const part = message("", `${number} ${title}`, body);
+    const body = boxes.map((box) => [box.dataset.text, final ? "" : box.dataset.tip].join("")).join("");
+    const part = message("", title, body);
+    part.querySelector("h3").prepend(made("b", "t-bad", String(number)));
     if (!final) part.append(made("span", "go", "去修改"));
     parts.push(part);
   }
@@ -111,6 +113,7 @@ function steps(picked) {
 function message(cls, title, text) {
   const box = made("div", `msg ${cls}`.trim());
   box.append(made("h3", "", title));
+  if (cls === "red") box.querySelector("h3").prepend(icon("alert-circle"));
   if (text) box.append(made("p", "", text));
   return box;
 }

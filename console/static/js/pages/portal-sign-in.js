@@ -1,5 +1,6 @@
 // 登录: devices first, then the captcha, then the code; the reserved phone is shown once the code is right.
 import { request } from "../http.js";
+import { icon } from "../icons.js";
 import { ready } from "../ready.js";
 import { toast } from "../toast.js";
 
@@ -26,7 +27,7 @@ function checkDevicesOnce() {
   });
   if (sessionStorage.getItem(CHECKED) === "ok") {
     for (const said of place.querySelectorAll("[data-said]")) {
-      said.textContent = "正常";
+      said.replaceChildren(icon("check"), "正常");
       said.closest("[data-item]").dataset.result = "ok";
     }
     place.dataset.result = "ok";
