@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from console.seed import DEMO_BROKER_NO
 
-from .stage import DESKTOP, PHONE, Pictures
 from .people import Staff
+from .stage import DESKTOP, PHONE, Pictures
 
 pytestmark = [pytest.mark.story, pytest.mark.shots, pytest.mark.timeout(200)]
 OpenPage = Callable[..., Page]
@@ -55,6 +55,7 @@ def test_the_desks_with_nothing_to_do(
     person.page.get_by_text(re.compile("不正确|有误")).first.wait_for()
     person.shot("wrong-password")
     person.sign_in(where)
+    expect(person.page.locator("[data-device-check=auto]:not([data-result=ok])")).to_have_count(0)
     person.shot("empty")
     for other in others:
         person.page.goto(other)

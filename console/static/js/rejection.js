@@ -46,7 +46,7 @@ function show(sheet) {
   const send = sheet.querySelector("[data-send]");
   send.disabled = picked.length === 0;
   send.querySelector("[data-word]").textContent = final ? "终止办理" : send.dataset.word;
-  preview(sheet, picked, final, again);
+  preview(sheet, picked, final);
 }
 
 function fateOf(step, blamed, reopened) {
@@ -80,7 +80,7 @@ function said(sheet, name, text) {
 
 // --- 投资者会看到
 
-function preview(sheet, picked, final, again) {
+function preview(sheet, picked, final) {
   const place = sheet.querySelector("[data-preview]");
   const head = final
     ? message("red", "业务已终止", "很抱歉，您的申请未能通过。原因如下，如有疑问请联系营业部。")
@@ -97,7 +97,8 @@ function preview(sheet, picked, final, again) {
   }
   const remark = sheet.querySelector("[name=remark]").value.trim();
   if (remark && picked.length) parts.push(message("", "补充说明", remark));
-  if (again && !final) parts.push(message("soft", "之后", "改好后，相关的后续步骤会请您再确认一次。"));
+  const again = [...sheet.querySelectorAll(".path > .again .nm")].map((name) => name.textContent);
+  if (again.length) parts.push(message("soft", again.join("、"), "上面改好后，请您再来一次。"));
   place.replaceChildren(...parts);
 }
 
