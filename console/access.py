@@ -6,28 +6,33 @@ which know branch scope and ownership.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
 
+import structlog
 from flask import Flask, abort, current_app, g, redirect, request, session, url_for
 from flask_socketio import ConnectionRefusedError, disconnect
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, joinedload, selectinload
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from console import live, runtime
 from console.cases.models import Case
 from console.db import reading
 from console.evidence.models import Evidence, Kind
 from console.people.models import Role, SignIn, Staff
-from console.problem import Problem
+from console.problem import NotThere, Problem
 from console.stamp import Stamp
 
 F = TypeVar("F", bound=Callable[..., Any])
 COOKIE = "sign_in"
+DOORS = "console.doors"  # in the environment of a socket: namespace to (token, access) it was opened with
+log = structlog.get_logger()
 INVESTORS_OWN = frozenset({Kind.ID_FRONT, Kind.ID_BACK, Kind.SIGNATURE, Kind.BANK_CARD, Kind.SCORE_REPORT})
 
 
@@ -54,7 +59,6 @@ class Access:
 class Me:
     """Who is signed in: a member of staff (detached, branches loaded) or an investor, never both."""
 
-    sign_in_id: int
     staff: Staff | None = None
     investor_id: int | None = None
 
@@ -123,19 +127,24 @@ def sign_out(session_: Session, at: datetime) -> None:
 
 def whoever_holds(token: str | None) -> Me | None:
     """Who signed in with this cookie, looked up afresh: an ended session or a role taken away counts from the next request or event on."""
-    if not token:
-        return None
+    return holders({token}).get(token) if token else None
+
+
+def holders(tokens: Collection[str]) -> dict[str, Me]:
+    """Who is signed in by each of these cookies; those that mean nothing (any more) are left out."""
     with reading() as look:
-        row = look.scalar(
+        rows = look.scalars(
             select(SignIn)
-            .where(SignIn.token == token, SignIn.ended_at.is_(None), SignIn.expires_at > datetime.now(UTC))
+            .where(SignIn.token.in_(tokens), SignIn.ended_at.is_(None), SignIn.expires_at > datetime.now(UTC))
             .options(
                 joinedload(SignIn.staff).selectinload(Staff.branches), joinedload(SignIn.staff).joinedload(Staff.broker)
             )
         )
-        if row is None or (row.staff is not None and not row.staff.active):
-            return None
-        return Me(row.id, staff=row.staff, investor_id=row.investor_id)
+        return {
+            row.token: Me(staff=row.staff, investor_id=row.investor_id)
+            for row in rows
+            if row.staff is None or row.staff.active
+        }
 
 
 def me() -> Me:
@@ -207,24 +216,31 @@ def grant_blueprint(app: Flask, name: str, access: Access) -> None:
 def on_socket(access: Access) -> Callable[[F], F]:
     """A socket handler for ``access``, checked at every event.
 
-    Its return value is the acknowledgement; problems come back as {error, code}.
+    Its return value is the acknowledgement; problems come back as {error, code}, and refuse the connection when it is just made.
     """
 
     def wrap(handler: F) -> F:
         @wraps(handler)
         def checked(*args: Any, **kwargs: Any) -> Any:
             g.me = whoever_holds(session.get(COOKIE))
+            opening = request.event["message"] == "connect"  # type: ignore[attr-defined]
             if not access.admits(g.me):
-                if request.event["message"] == "connect":  # type: ignore[attr-defined]
+                if opening:
                     raise ConnectionRefusedError("signed_out")
                 disconnect()
                 return {"error": "登录已失效，请重新登录。", "code": "signed_out"}
+            if opening:
+                door = {request.namespace: (session[COOKIE], access)}  # type: ignore[attr-defined]
+                request.environ[DOORS] = request.environ.get(DOORS, {}) | door
             try:
                 return handler(*args, **kwargs)
             except Problem as problem:
-                return {"error": problem.text, "code": problem.code}
+                told = {"error": problem.text, "code": problem.code}
             except HTTPException as error:
-                return {"error": "没有找到，或者您没有权限。", "code": str(error.code)}
+                told = {"error": NotThere.text, "code": str(error.code)}
+            if opening:
+                raise ConnectionRefusedError(told["code"])
+            return told
 
         checked.access = access  # type: ignore[attr-defined]
         return checked  # type: ignore[return-value]
@@ -238,6 +254,39 @@ def on_socket_staff(*roles: Role) -> Callable[[F], F]:
 
 def on_socket_investor(handler: F) -> F:
     return on_socket(Access("investor"))(handler)
+
+
+# --- sockets of a sign-in that ended
+
+
+def close_ended() -> int:
+    """Disconnect the sockets of this process whose holder may not listen any more (signed out, run out, stopped, role taken): how many."""
+    server = live.socketio.server
+    doors = list(_doors(server))
+    signed_in = holders({token for _, _, token, _ in doors}) if doors else {}
+    ended = [(sid, namespace) for sid, namespace, token, access in doors if not access.admits(signed_in.get(token))]
+    for sid, namespace in ended:
+        server.disconnect(sid, namespace=namespace)
+    return len(ended)
+
+
+def _doors(server: Any) -> Iterator[tuple[str, str, str, Access]]:
+    """Of each open socket: its id, namespace, cookie and for whom it is."""
+    for namespace in live.NAMESPACES:
+        for sid, _ in server.manager.get_participants(namespace, None):
+            opened = (server.get_environ(sid, namespace) or {}).get(DOORS, {}).get(namespace)
+            if opened is not None:  # else it is still being looked at
+                yield (sid, namespace, *opened)
+
+
+def keep_doors(every: float = 3.0) -> None:
+    """Look again and again, ``every`` so many seconds, as long as the web process runs: sign-ins end in other processes too."""
+    while True:
+        runtime.sleep(every)
+        try:
+            close_ended()
+        except OperationalError as error:
+            log.warning("doors_not_kept", error=type(error.orig).__name__)
 
 
 # --- the gate for objects

@@ -7,7 +7,7 @@ import structlog
 from flask_socketio import SocketIO
 from redis.exceptions import RedisError
 
-PORTAL, SEAT, REVIEW = "/portal", "/seat", "/review"
+NAMESPACES = PORTAL, SEAT, REVIEW = "/portal", "/seat", "/review"
 log = structlog.get_logger()
 socketio = SocketIO()
 _speaker: list[python_socketio.RedisManager] = []  # in a process that serves no browsers: the way to those that do

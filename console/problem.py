@@ -14,3 +14,10 @@ class Problem(Exception):
         super().__init__(*args)
         if text is not None:
             self.text = text
+
+
+class NotThere(Problem):
+    """What is not granted reads like what does not exist."""
+
+    status, code = 404, "404"
+    text = "没有找到，或者您没有权限。"

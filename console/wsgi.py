@@ -36,9 +36,12 @@ runtime.use(runtime.Runtime("eventlet", eventlet.spawn_n, eventlet.sleep, eventl
 def main() -> int:
     settings = Settings.from_env()
     _raise_file_limit()
-    from console.app import create_app  # after the patching, and after the settings proved sound
+    from console import access  # after the patching, and after the settings proved sound
+    from console.app import create_app
 
-    serve(create_app(settings), settings.host, settings.port)
+    app = create_app(settings)
+    runtime.spawn(access.keep_doors)
+    serve(app, settings.host, settings.port)
     return 0
 
 

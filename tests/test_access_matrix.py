@@ -11,6 +11,7 @@ from io import BytesIO
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_socketio.test_client import SocketIOTestClient
 from PIL import Image
 from werkzeug.routing import Rule
 
@@ -267,13 +268,10 @@ def test_an_investors_socket_does_not_open_for_somebody_elses_case(app: Flask, o
     assert not socket.is_connected(live.PORTAL)
 
 
-@pytest.mark.parametrize("change", ["signed out", "role taken", "stopped", "run out"])
-def test_a_socket_event_after_the_sign_in_ended_is_refused_and_the_socket_closed(app: Flask, as_staff, change) -> None:
-    """TRUST 10: checked at every event, not only when the socket was opened."""
-    socket = live.socketio.test_client(app, namespace=live.SEAT, flask_test_client=as_staff("luwenshan"))
-    assert socket.is_connected(live.SEAT)
+def end_sign_in(username: str, change: str) -> None:
     with transaction() as session:
-        row, person = session.query(SignIn).one(), staff_named(session, "luwenshan")
+        person = staff_named(session, username)
+        row = session.query(SignIn).filter_by(staff_id=person.id).one()
         if change == "signed out":
             row.ended_at = datetime.now(UTC)
         elif change == "role taken":
@@ -282,6 +280,45 @@ def test_a_socket_event_after_the_sign_in_ended_is_refused_and_the_socket_closed
             person.active = False
         else:
             row.expires_at = datetime.now(UTC) - timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("change", ["signed out", "role taken", "stopped", "run out"])
+def test_a_socket_event_after_the_sign_in_ended_is_refused_and_the_socket_closed(app: Flask, as_staff, change) -> None:
+    """TRUST 10: checked at every event, not only when the socket was opened."""
+    socket = live.socketio.test_client(app, namespace=live.SEAT, flask_test_client=as_staff("luwenshan"))
+    assert socket.is_connected(live.SEAT)
+    end_sign_in("luwenshan", change)
     answer = socket.emit("heartbeat", {"fence": 1}, namespace=live.SEAT, callback=True)
     assert answer["code"] == "signed_out"
     assert not socket.is_connected(live.SEAT)
+
+
+def opened(app: Flask, client: FlaskClient, namespace: str) -> SocketIOTestClient:
+    socket = live.socketio.test_client(app, namespace=namespace, flask_test_client=client)
+    assert socket.is_connected(namespace)
+    return socket
+
+
+@pytest.mark.parametrize("change", ["signed out", "role taken", "stopped", "run out"])
+def test_a_socket_that_only_listens_is_closed_when_its_sign_in_has_ended(app: Flask, as_staff, change) -> None:
+    """TRUST 10: nothing is pushed to somebody who may not be there any more."""
+    access.close_ended()  # those that other tests left open
+    gone = opened(app, as_staff("luwenshan"), live.SEAT)
+    stays = opened(app, as_staff("weiyinuo"), live.SEAT)
+    assert access.close_ended() == 0
+    end_sign_in("luwenshan", change)
+    assert access.close_ended() == 1
+    assert (gone.is_connected(live.SEAT), stays.is_connected(live.SEAT)) == (False, True)
+
+
+@pytest.mark.parametrize("namespace", [live.REVIEW, live.PORTAL])
+def test_signing_out_closes_the_sockets_of_this_sign_in_and_no_other(
+    app: Flask, as_staff, as_investor, namespace
+) -> None:
+    def client() -> FlaskClient:
+        return as_investor("周晚晴") if namespace == live.PORTAL else as_staff("qinlang")
+
+    here, elsewhere = client(), client()
+    mine, other = opened(app, here, namespace), opened(app, elsewhere, namespace)
+    here.post("/sign-out" if namespace == live.PORTAL else "/desk/sign-out")
+    assert (mine.is_connected(namespace), other.is_connected(namespace)) == (False, True)

@@ -8,14 +8,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import websocket
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 
+from console import db
 from console.config import Settings
+from console.people.models import SignIn
 from console.supervisor import web_answers, with_free_port
 from tests.servers import ends_with_us
+from tests.world import staff_named
 
 ROOT = Path(__file__).parents[1]
 SOON = 20.0
@@ -83,6 +90,14 @@ def rest_of(socket: websocket.WebSocket) -> list[str]:
     return messages
 
 
+def start_web(settings: Settings) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "console.cli", "web"], cwd=ROOT, env=settings.environment(), preexec_fn=ends_with_us()
+    )
+    wait_until(lambda: web_answers("127.0.0.1", settings.port))
+    return process
+
+
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """`wsgi.serve` with an application of a few lines."""
@@ -101,10 +116,7 @@ def web(tmp_path: Path, sqlite_url: str, redis_url: str) -> Iterator[tuple[int, 
     settings = Settings.from_env(
         {"CONSOLE_HOME": str(tmp_path), "DATABASE_URL": sqlite_url, "REDIS_URL": redis_url, "CONSOLE_PORT": str(port)}
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "console.cli", "web"], cwd=ROOT, env=settings.environment(), preexec_fn=ends_with_us()
-    )
-    wait_until(lambda: web_answers("127.0.0.1", port))
+    process = start_web(settings)
     yield port, process
     process.kill()
     process.wait()
@@ -161,3 +173,38 @@ def test_a_websocket_from_another_origin_is_refused(web):
         websocket.create_connection(
             f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket", timeout=SOON, origin="http://evil.example"
         )
+
+
+def test_a_sign_in_that_ends_anywhere_closes_its_sockets(world: Settings, tmp_path: Path, redis_url: str) -> None:
+    """Ended in the database, as another process would: this one sees it within seconds."""
+    with db.transaction() as session:
+        staff = staff_named(session, "qinlang")
+        ends = datetime.now(UTC) + timedelta(hours=1)
+        session.add(SignIn(token="t", staff_id=staff.id, started_at=datetime.now(UTC), expires_at=ends))
+    settings = with_free_port(replace(world, redis_url=redis_url, port=0))
+    process = start_web(settings)
+    try:
+        socket = websocket.create_connection(
+            f"ws://127.0.0.1:{settings.port}/socket.io/?EIO=4&transport=websocket",
+            timeout=SOON,
+            cookie=f"desk={cookie_with({'sign_in': 't'}, settings)}",
+        )
+        socket.recv()
+        socket.send("40/review,")
+        assert socket.recv().startswith('40/review,{"sid"')
+        with db.transaction() as session:
+            session.query(SignIn).one().ended_at = datetime.now(UTC)
+        assert socket.recv() == "41/review,"
+        socket.shutdown()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def cookie_with(content: dict[str, str], settings: Settings) -> str:
+    app = Flask("console")
+    app.secret_key = settings.secret_key
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer is not None
+    signed: str = serializer.dumps(content)
+    return signed

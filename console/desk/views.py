@@ -80,6 +80,7 @@ def sign_out() -> Response:
         staff = session.get_one(Staff, my_staff().id)
         note_staff(session, staff, "signed_out", stamp())
         access.sign_out(session, datetime.now(UTC))
+    access.close_ended()
     return redirect(url_for("desk.sign_in"))
 
 

@@ -268,6 +268,7 @@ def sign_out() -> Response:
     broker_no = session.get("broker_no")
     with transaction() as opened:
         access.sign_out(opened, datetime.now(UTC))
+    access.close_ended()
     if broker_no is None:
         return redirect(url_for("portal.entrance"))
     session["broker_no"] = broker_no

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, joinedload
 from console.people.audit import note_staff
 from console.people.models import Branch, Staff
 from console.people.numbers import LOCAL
-from console.problem import Problem
+from console.problem import NotThere, Problem
 from console.stamp import Stamp
 
 from . import service
@@ -41,9 +41,8 @@ class NotOnline(Problem):
     text = "上线后才能接通投资者。请先切换到“在线”。"
 
 
-class NotYourBranch(Problem):
-    status, code = 404, "404"
-    text = "没有找到，或者您没有权限。"
+class NotYourBranch(NotThere):
+    """A branch, or a ticket of one, that this person does not serve."""
 
 
 # --- whose seat
