@@ -98,10 +98,21 @@ def _handed_in(session: Session, case: Case) -> list[Row]:
             told="已在柜台登记" if card.get("known") else "",
         )
         for n, card in enumerate(entered)
-    ]
+    ] + _taken_off(case, {card["number"] for card in entered})
     chosen = (case.data_of("exchanges") or {}).get("chosen", [])
     asked = "、".join(EXCHANGES[code].short for code in chosen if code in EXCHANGES)
     return [*cards, Row("申请交易所", asked, told=_suitability(case))] if asked else cards
+
+
+def _taken_off(case: Case, kept: set[str]) -> list[Row]:
+    """Cards on record that the investor wants removed: as much a part of the change as a new one."""
+    if not kept:
+        return []
+    return [
+        Row("删除的卡", f"{card.bank} {masked_card(card.number)}", told="已在柜台登记", result=("wait", "将删除"))
+        for card in case.investor.bank_cards
+        if card.ended_at is None and card.number not in kept
+    ]
 
 
 def _suitability(case: Case) -> str:

@@ -147,7 +147,7 @@ class Block:
 
 @dataclass(frozen=True)
 class DayBar:
-    """The seat's states of today drawn over ``ticks`` (hours); ``totals``: kind, title, h:mm."""
+    """The seat's states of today drawn over ``ticks`` (hours); ``totals``: kind, title, how long in words."""
 
     blocks: list[Block]
     ticks: list[tuple[float, str]]
@@ -182,11 +182,13 @@ def _totals(spans: list[tuple[SeatState, datetime, datetime]]) -> list[tuple[str
     for state, start, end in spans:
         seconds[KINDS[state]] = seconds.get(KINDS[state], 0) + (end - start).total_seconds()
     order = list(dict.fromkeys(KINDS.values()))
-    return [
-        (kind, title, f"{int(seconds[kind, title]) // 3600}:{int(seconds[kind, title]) % 3600 // 60:02d}")
-        for kind, title in order
-        if (kind, title) in seconds
-    ]
+    return [(kind, title, _in_words(seconds[kind, title])) for kind, title in order if (kind, title) in seconds]
+
+
+def _in_words(seconds: float) -> str:
+    """Never h:mm: beside the mm:ss of the calls it would be read as minutes."""
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours} 小时 {minutes:02d} 分" if hours else f"{minutes} 分" if minutes else "不到 1 分"
 
 
 def midnight(at: datetime) -> datetime:

@@ -55,7 +55,8 @@ def submit(session: Session, case: Case, form: Mapping[str, str], mark: Stamp) -
 
 
 def facts(session: Session, case: Case) -> dict[str, Any]:
-    return {"photos": [p for p in evidence.live(session, case, *KINDS) if p.state is State.READY]}
+    ready = [p for p in evidence.live(session, case, *KINDS) if p.state is State.READY]
+    return {"photos": sorted(ready, key=lambda photo: KINDS.index(photo.kind))}
 
 
 def routes(bp: Blueprint) -> None:
