@@ -66,7 +66,7 @@ export function listen(stream, onlevel) {
   }, 66);
   return () => {
     clearInterval(timer);
-    context.close();
+    if (context.state !== "closed") context.close();
   };
 }
 

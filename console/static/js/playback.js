@@ -1,6 +1,7 @@
 // Two recordings of one call on one clock: the investor's side leads, the witness's follows. Times are ms of the call.
 
 const DRIFT = 0.25; // seconds the follower may be off before it is put right
+const LATE = 1000; // ms; who is seen this soon after the other was there from the beginning
 
 export class Playback {
   /** `plan`: {length, sides: {investor: [{id, start, length}], witness: […]}}; `videos`: {investor, witness}; `file`: id to URL. */
@@ -8,7 +9,9 @@ export class Playback {
     this.plan = plan;
     this.videos = videos;
     this.file = file;
-    this.at = 0;
+    const seen = Math.min(...plan.sides.investor.map((each) => each.start));
+    this.first = seen < LATE ? seen : 0;
+    this.at = this.first;
     this.rate = 1;
     this.playing = false;
     this.changed = () => {};
@@ -18,7 +21,7 @@ export class Playback {
 
   play() {
     if (this.playing) return;
-    if (this.at >= this.plan.length) this.at = 0;
+    if (this.at >= this.plan.length) this.at = this.first;
     this.playing = true;
     this.last = performance.now();
     this.place();

@@ -14,6 +14,7 @@ const doc = main.querySelector("[data-doc]");
 
 wireLarge();
 wireKeys();
+wireLeaving();
 if (main.dataset.url) follow(main.dataset);
 ready("reading");
 
@@ -40,6 +41,17 @@ function wireKeys() {
     event.preventDefault();
     doc.scrollBy({ top: moves[event.key]() });
   });
+}
+
+/** Opened in a tab of its own, beside a form half filled in: going back closes it, and the form is there again. */
+function wireLeaving() {
+  if (history.length > 1) return;
+  for (const way of document.querySelectorAll("[data-back]")) {
+    way.addEventListener("click", (event) => {
+      event.preventDefault();
+      window.close();
+    });
+  }
 }
 
 function follow({ url, sha256, seen: seenBefore, shown: shownBefore }) {
