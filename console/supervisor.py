@@ -281,6 +281,7 @@ def run_everything(settings: Settings, robots: int = 0, write: Callable[[str], N
             try:
                 return _run_everything(supervisor, settings, robots)
             finally:
+                supervisor.say("console", "stopping: what is under way may finish, some ten seconds")
                 supervisor.stop_everything()
                 supervisor.say("console", "everything is stopped")
     except (CannotStart, RedisUnavailable) as error:
