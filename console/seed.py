@@ -1,9 +1,6 @@
 """The demo broker: everybody and everything one needs to try the house alone. The data lie in ``seeds/`` as TOML and Markdown."""
 
-import tomllib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -20,58 +17,25 @@ from console.businesses.suitability import InvestorClass, RiskGrade
 from console.cases.models import Reason
 from console.config import Settings
 from console.db import transaction
-from console.people.models import ROLE_TITLES, BankCard, Branch, Broker, Investor, Role, Staff, TradingCode
+from console.people.demo import (
+    BROKER,
+    DEMO_BROKER_NO,
+    DEMO_INVESTORS,
+    DEMO_PASSWORD,
+    DEMO_SIGN_INS,
+    INVESTORS,
+    SEEDS,
+    STAFF,
+    DemoInvestor,
+    table,
+)
+from console.people.models import BankCard, Branch, Broker, Investor, Role, Staff, TradingCode
 from console.people.numbers import LOCAL
 from console.people.passwords import hash_password
 from console.stamp import Stamp
 
-SEEDS = Path(__file__).parent / "seeds"
-DEMO_PASSWORD = "witness-desk-demo"
+__all__ = ["DEMO_BROKER_NO", "DEMO_INVESTORS", "DEMO_PASSWORD", "DEMO_SIGN_INS", "DemoInvestor", "fill", "seed_demo"]
 LICENCE_DAYS = 730
-
-
-def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((SEEDS / f"{name}.toml").read_text(encoding="utf-8"))
-
-
-@dataclass(frozen=True)
-class DemoSignIn:
-    """One line of what to type at the staff's sign-in page, and what there is to do then."""
-
-    role: str
-    username: str
-    password: str
-    hint: str
-
-    def __str__(self) -> str:
-        return f"{self.role}  {self.username} / {self.password}  {self.hint}"
-
-
-@dataclass(frozen=True)
-class DemoInvestor:
-    """One line of what to type at the portal: 修改结算账户 asks for the ID number, 增开交易编码 for the phone."""
-
-    name: str
-    id_no: str
-    phone: str
-    hint: str
-
-    def __str__(self) -> str:
-        return f"投资者  {self.name}  身份证 {self.id_no}  手机 {self.phone}  {self.hint}"
-
-
-def _role_title(person: dict[str, Any]) -> str:
-    return "、".join(ROLE_TITLES[Role(role)] for role in person["roles"])
-
-
-_BROKER = _table("broker")
-_STAFF: list[dict[str, Any]] = _table("staff")["staff"]
-_INVESTORS: list[dict[str, Any]] = _table("investors")["investor"]
-DEMO_BROKER_NO: str = _BROKER["broker_no"]
-DEMO_SIGN_INS = [DemoSignIn(_role_title(each), each["username"], DEMO_PASSWORD, each["hint"]) for each in _STAFF]
-DEMO_INVESTORS = [
-    DemoInvestor(each["name"], each["id_no"], each["phone"], each["hint"]) for each in _INVESTORS if "hint" in each
-]
 
 
 def is_empty(session: Session) -> bool:
@@ -85,7 +49,7 @@ def seed_demo(settings: Settings) -> bool:
     with transaction() as session:
         if not is_empty(session):
             return False
-    hashes = {each["username"]: hash_password(DEMO_PASSWORD) for each in _STAFF}
+    hashes = {each["username"]: hash_password(DEMO_PASSWORD) for each in STAFF}
     try:
         with transaction() as session:
             if not is_empty(session):
@@ -100,9 +64,9 @@ def fill(session: Session, hashes: dict[str, str], stamp: Stamp) -> Broker:
     """``hashes``: the password hash of each username."""
     broker = _broker(session)
     branches = {branch.code: branch for branch in broker.branches}
-    for each in _STAFF:
+    for each in STAFF:
         session.add(_member(broker, branches, each, hashes[each["username"]], stamp.at))
-    for each in _INVESTORS:
+    for each in INVESTORS:
         session.add(_investor(broker, branches[each["branch"]], each))
     session.add_all(_reasons())
     session.flush()
@@ -111,8 +75,8 @@ def fill(session: Session, hashes: dict[str, str], stamp: Stamp) -> Broker:
 
 
 def _broker(session: Session) -> Broker:
-    broker = Broker(broker_no=_BROKER["broker_no"], name=_BROKER["name"], phone=_BROKER["phone"])
-    broker.branches = [Branch(**each) for each in _BROKER["branch"]]
+    broker = Broker(broker_no=BROKER["broker_no"], name=BROKER["name"], phone=BROKER["phone"])
+    broker.branches = [Branch(**each) for each in BROKER["branch"]]
     session.add(broker)
     session.flush()
     return broker
@@ -167,7 +131,7 @@ _PLAIN_FIELDS = (
 
 def _reasons() -> list[Reason]:
     """Every business gets the reasons of the steps that it has."""
-    register = _table("reasons")
+    register = table("reasons")
     return [
         Reason(
             business_code=business.code,
@@ -187,7 +151,7 @@ def _reasons() -> list[Reason]:
 
 
 def _agreements(session: Session, broker: Broker, stamp: Stamp) -> None:
-    register = {each["code"]: each for each in _table("agreements")["agreement"]}
+    register = {each["code"]: each for each in table("agreements")["agreement"]}
     files = {path.stem: path for path in sorted((SEEDS / "agreements").glob("*.md"))}
     for position, code in enumerate([*register, *sorted(set(files) - set(register))]):
         path, told = files[code], register.get(code, {})

@@ -416,7 +416,7 @@ def announce(supervisor: Supervisor, settings: Settings) -> None:
     say(f"investor portal   {settings.public_url}/", "green")
     say(f"staff             {settings.public_url}/desk", "green")
     if settings.demo:
-        from console.seed import DEMO_BROKER_NO, DEMO_INVESTORS, DEMO_SIGN_INS
+        from console.people.demo import DEMO_BROKER_NO, DEMO_INVESTORS, DEMO_SIGN_INS
 
         say(f"期货公司编号  {DEMO_BROKER_NO}    text messages  {settings.public_url}/dev/sms")
         for line in (*DEMO_SIGN_INS, *DEMO_INVESTORS):

@@ -17,6 +17,7 @@ from console.config import Settings
 from console.db import reading, transaction
 from console.people import passwords
 from console.people.audit import note_staff
+from console.people.demo import DEMO_SIGN_INS
 from console.people.models import Staff
 from console.problem import Problem
 from console.screens import RAIL
@@ -39,7 +40,7 @@ def sign_in() -> Response | str:
     who = maybe_me()
     if who is not None and who.staff is not None:
         return redirect(local_address(request.args.get("next")) or url_for("desk.home"))
-    return render_template("desk/sign_in.html", form=SignInForm(), told=None)
+    return _page(SignInForm())
 
 
 @bp.post("/desk/sign-in")
@@ -47,12 +48,18 @@ def sign_in() -> Response | str:
 def enter() -> Response | tuple[str, int]:
     form = SignInForm()
     if not form.validate_on_submit():
-        return render_template("desk/sign_in.html", form=form, told=None), 422
+        return _page(form), 422
     try:
         _sign_in(form.username.data or "", form.password.data or "")
     except Problem as problem:
-        return render_template("desk/sign_in.html", form=form, told=problem.text), problem.status
+        return _page(form, problem.text), problem.status
     return redirect(local_address(request.args.get("next")) or url_for("desk.home"))
+
+
+def _page(form: SignInForm, told: str | None = None) -> str:
+    """In a demo, and there only, it lists who one may be."""
+    settings: Settings = current_app.extensions["settings"]
+    return render_template("desk/sign_in.html", form=form, told=told, demo=DEMO_SIGN_INS if settings.demo else [])
 
 
 def _sign_in(username: str, password: str) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from console.db import reading, transaction
 from console.desk import service
 from console.desk.views import local_address
+from console.people.demo import DEMO_PASSWORD, DEMO_SIGN_INS
 from console.people.models import SignIn, SignInTry, Staff, StaffEvent
 from tests.world import PASSWORD
 
@@ -20,6 +22,15 @@ def test_signing_in_leads_to_the_first_page_of_the_rail_and_is_audited(app):
     with reading() as session:
         line = session.query(StaffEvent).one()
         assert (line.action, line.address) == ("signed_in", "127.0.0.1")
+
+
+def test_a_demo_lists_who_one_may_be_and_nothing_else_does(app):
+    page = app.test_client().get("/desk/sign-in").text
+    assert DEMO_PASSWORD in page
+    assert all(each.username in page for each in DEMO_SIGN_INS)
+    app.extensions["settings"] = replace(app.extensions["settings"], demo=False)
+    page = app.test_client().get("/desk/sign-in").text
+    assert DEMO_PASSWORD not in page and DEMO_SIGN_INS[0].username not in page
 
 
 def test_an_unknown_name_a_wrong_password_and_a_stopped_account_get_the_same_answer(app):
