@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from console import live
-from console.cases.models import Case
+from console.cases.models import Case, Status
 from console.cases.trail import Happening, case_moved
 from console.cases.transitions import Action
 from console.db import Session, reading
@@ -28,18 +29,23 @@ def tell_reviewers(session: Session, case: Case) -> None:
     live.tasks_changed(case.branch_id)
 
 
+def tell_reviewers_of_arrival(session: Session, case: Case) -> None:
+    if case.status is Status.IN_REVIEW:
+        tell_reviewers(session, case)
+
+
 Reaction = Callable[[Session, Case], None]
 REACTIONS: dict[str, tuple[Reaction, ...]] = {
-    Action.FINISH_STEP: (tell_investor, tell_reviewers),
+    Action.FINISH_STEP: (tell_investor, tell_reviewers_of_arrival),
     Action.JOIN_QUEUE: (tell_investor, tell_queue),
     Action.LEAVE_QUEUE: (tell_investor, tell_queue),
     Action.ANSWER: (tell_investor, tell_queue),
     Action.RETURN_TO_QUEUE: (tell_investor, tell_queue),
-    Action.PASS_VIDEO: (tell_investor, tell_reviewers),
+    Action.PASS_VIDEO: (tell_investor, tell_reviewers_of_arrival),
     Action.APPROVE: (tell_investor, tell_reviewers),
     Action.REJECT: (tell_investor, tell_reviewers),
     Action.REFUSE: (tell_investor, tell_reviewers),
-    Action.ABANDON: (tell_investor, tell_queue, tell_reviewers),
+    Action.ABANDON: (tell_investor, tell_queue),
     Happening.TASK_CLAIMED: (tell_reviewers,),
     Happening.TASK_RELEASED: (tell_reviewers,),
 }
@@ -49,7 +55,10 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
 def react(sender: Any, *, event_id: int, case_id: int, action: str) -> None:
     if action not in REACTIONS:
         return
-    with reading() as session:
-        case = session.get_one(Case, case_id)
-        for reaction in REACTIONS[action]:
-            reaction(session, case)
+    try:
+        with reading() as session:
+            case = session.get_one(Case, case_id)
+            for reaction in REACTIONS[action]:
+                reaction(session, case)
+    except OperationalError as error:  # what was committed stays committed: the person is not told otherwise
+        log.warning("reaction_lost", action=action, error=type(error.orig).__name__)

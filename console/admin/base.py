@@ -13,7 +13,7 @@ from flask_admin import AdminIndexView, expose
 from flask_admin.contrib.sqla import ModelView
 from flask_admin.form import BaseForm
 from flask_wtf import FlaskForm
-from sqlalchemy import inspect, select
+from sqlalchemy import false, inspect, select
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response
 from wtforms import ValidationError
@@ -114,8 +114,8 @@ class Register(Closed, ModelView):
     # --- whose rows
 
     def in_scope(self, query: Any) -> Any:
-        """Narrow ``query`` to what this administrator keeps."""
-        raise NotImplementedError
+        """Narrow ``query`` to what this administrator keeps: nothing, unless the register says what."""
+        return query.filter(false())
 
     def get_query(self) -> Any:
         return self.in_scope(super().get_query())

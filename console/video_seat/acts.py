@@ -117,10 +117,11 @@ def take_snapshot(fence: int, session_no: str, kind: Kind) -> Evidence:
         call = my_call(session, session_no)
     taken = signalling.media().snapshot(session_no, call.node or "")
     picture = Path(taken.path)
-    with _holding(fence, session_no) as (session, call):
-        kept = service.take_snapshot(session, call, kind, picture, taken.width, taken.height, taken.at, stamp())
-    picture.unlink(missing_ok=True)
-    return kept
+    try:
+        with _holding(fence, session_no) as (session, call):
+            return service.take_snapshot(session, call, kind, picture, taken.width, taken.height, taken.at, stamp())
+    finally:
+        picture.unlink(missing_ok=True)
 
 
 def mark(

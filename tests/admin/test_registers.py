@@ -3,11 +3,13 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from console.admin.base import Register
+from console.admin.session import session
 from console.cases.models import Reason
 from console.chain import find_break
 from console.db import reading, transaction
 from console.people import passwords
-from console.people.models import Branch, SignIn, Staff, StaffEvent
+from console.people.models import Branch, Broker, SignIn, Staff, StaffEvent
 from tests.world import id_number, staff_named
 
 REGISTERS = ("branches", "staff", "reasons", "agreements")
@@ -269,3 +271,12 @@ def test_every_register_is_built_on_the_closed_view(app):
         assert isinstance(view, Closed), view
         with app.test_request_context("/admin/"):
             assert not view.is_accessible()
+
+
+def test_a_register_that_says_nothing_of_its_rows_shows_none(app, as_staff):
+    class Forgetful(Register):
+        def __init__(self):
+            super().__init__(Broker, session, name="x", endpoint="forgetful")
+
+    with app.test_request_context("/admin/"):
+        assert Forgetful().get_query().all() == []

@@ -250,6 +250,14 @@ def test_a_snapshot_is_kept_and_leaves_the_spool(node: PretendNode, witness: Ope
     assert shown.status_code == 200 and shown.mimetype.startswith("image/")
 
 
+def test_a_snapshot_that_is_refused_leaves_no_picture_behind(
+    node: PretendNode, witness: Open, investor: OpenInvestor
+) -> None:
+    seat, _, call = connected(witness, investor)
+    assert seat.act("snapshot", call=call, kind="snapshot_face", fence=0)["code"] == "seat_lost"
+    assert list(node.spool.rglob("*.png")) == []
+
+
 def test_a_snapshot_before_the_investor_is_there_says_so(witness: Open, investor: OpenInvestor) -> None:
     seat, page = witness("luwenshan").sit(), investor("周晚晴")
     page.ask("join_queue")
