@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from argon2 import PasswordHasher
@@ -87,7 +88,7 @@ def at() -> datetime:
 
 def signed_in(app: Flask, staff_id: int | None = None, investor_id: int | None = None) -> FlaskClient:
     client = app.test_client()
-    token = f"token-{staff_id}-{investor_id}-{id(client)}"
+    token = uuid4().hex
     now = datetime.now(UTC)
     with db.transaction() as session:
         session.add(

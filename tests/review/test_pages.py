@@ -2,9 +2,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from jinja2 import ChoiceLoader, DictLoader
 
-from console.businesses import BUSINESSES
 from console.cases.models import Case, Status
 from console.db import reading, transaction
 from console.review import service
@@ -25,15 +23,6 @@ def database_url(sqlite_url: str) -> str:
 def case_no(app) -> str:
     with transaction() as session:
         return case_in_review(session, at=NOW).case_no
-
-
-@pytest.fixture(autouse=True)
-def steps_that_show_little(app):
-    """The counter's own pages are tested here; what each step shows has its own tests."""
-    app.extensions["step_facts"] = lambda key, session, case: {}
-    keys = {step.key for business in BUSINESSES.values() for step in business.steps}
-    bare = DictLoader({f"steps/{key}/review.html": "<p>{{ step.title }}</p>" for key in keys})
-    app.jinja_env.loader = ChoiceLoader([bare, app.jinja_env.loader])
 
 
 def status_of(case_no: str) -> Status:
