@@ -15,8 +15,8 @@ from console.cases.models import STATUS_TITLES, Case
 from console.cases.trail import HAPPENING_TITLES
 from console.cases.transitions import ACTION_TITLES
 from console.evidence.models import KIND_TITLES
+from console.local_time import LOCAL
 from console.people.models import ROLE_TITLES, Role
-from console.people.numbers import LOCAL
 
 
 def local_time(at: datetime | None, fmt: str = "%m-%d %H:%M") -> str:

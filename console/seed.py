@@ -17,6 +17,7 @@ from console.businesses.suitability import InvestorClass, RiskGrade
 from console.cases.models import Reason
 from console.config import Settings
 from console.db import transaction
+from console.local_time import local_day
 from console.people.demo import (
     BROKER,
     DEMO_BROKER_NO,
@@ -30,7 +31,6 @@ from console.people.demo import (
     table,
 )
 from console.people.models import BankCard, Branch, Broker, Investor, Role, Staff, TradingCode
-from console.people.numbers import LOCAL
 from console.people.passwords import hash_password
 from console.stamp import Stamp
 
@@ -85,7 +85,7 @@ def _broker(session: Session) -> Broker:
 def _member(
     broker: Broker, branches: dict[str, Branch], each: dict[str, Any], password_hash: str, at: datetime
 ) -> Staff:
-    until = at.astimezone(LOCAL).date() + timedelta(days=each.get("licence_days", LICENCE_DAYS))
+    until = local_day(at) + timedelta(days=each.get("licence_days", LICENCE_DAYS))
     return Staff(
         broker_id=broker.id,
         username=each["username"],

@@ -19,9 +19,9 @@ from console.businesses.steps import Desk
 from console.businesses.suitability import EXCHANGES, NOTICE_CODES, InvestorClass, RiskGrade
 from console.cases.models import Reason
 from console.config import Settings
+from console.people.identity import id_no_of, phone_of
 from console.people.models import Branch, Broker, Investor, Role, Staff
 from console.people.passwords import matches
-from console.portal.identity import id_no_of, phone_of
 from console.portal.steps.profile import fields
 from console.seed import DEMO_INVESTORS, DEMO_PASSWORD, DEMO_SIGN_INS, seed_demo
 

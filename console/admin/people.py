@@ -1,7 +1,6 @@
 """人员与执业资格证: accounts, roles, branches, licences."""
 
-import re
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from flask_admin.contrib.sqla.fields import QuerySelectMultipleField
@@ -14,6 +13,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from console import vault
 from console.access import my_staff
 from console.people import passwords
+from console.people.identity import id_no_of
 from console.people.models import ROLE_TITLES, Branch, Role, SignIn, Staff, StaffBranch
 
 from .base import Register
@@ -50,29 +50,25 @@ class Roles(SelectMultipleField):
         obj.roles = [role.value for role in Role if role.value in (*kept, *(self.data or []))]
 
 
-def licence_state(staff: Staff, today: date) -> tuple[str, str]:
+def licence_state(staff: Staff, at: datetime) -> tuple[str, str]:
     """How the licence stands, and its colour: without a valid one nobody goes online (Q2)."""
-    if not staff.licence_no or staff.licence_until is None:
+    days = staff.licence_days(at)
+    if days is None:
         return ("未登记，不能上线", "bad") if staff.has_role(Role.WITNESS) else ("不需要", "")
-    days = (staff.licence_until - today).days
     if days < 0:
         return "已过期，不能上线", "bad"
     return (f"{days} 天后到期", "wait") if days <= WARN_DAYS else ("有效", "ok")
 
 
 def licence_pill(view: Any, context: Any, staff: Staff, name: str) -> Markup:
-    words, kind = licence_state(staff, datetime.now(UTC).date())
+    words, kind = licence_state(staff, datetime.now(UTC))
     return Markup('<span class="pill {}">{}</span>').format(kind, words)
 
 
 def valid_id_number(form: Any, field: Any) -> None:
     """GB 11643-1999 with its check digit."""
-    text = (field.data or "").upper()
-    weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-    if not re.fullmatch(r"\d{17}[\dX]", text):
-        raise ValidationError("身份证号应为 18 位。")
-    if "10X98765432"[sum(int(d) * w for d, w in zip(text, weights, strict=False)) % 11] != text[-1]:
-        raise ValidationError("身份证号校验位不对，请核对。")
+    if id_no_of(field.data) is None:
+        raise ValidationError("身份证号不对：应为 18 位，末位可以是 X，请核对。")
 
 
 class People(Register):
@@ -167,9 +163,8 @@ class People(Register):
             raise ValidationError("请至少选择一个营业部。")
         if is_created:
             model.broker_id = my_staff().broker_id
-        if form.new_id_no.data:
-            model.id_no = form.new_id_no.data.upper()
-            model.person_index = vault.current().index(model.id_no, "person")
+        if number := id_no_of(form.new_id_no.data):
+            model.id_no, model.person_index = number, vault.current().index(number, "person")
         if form.new_password.data:
             model.password_hash = passwords.hash_password(form.new_password.data)
         if not is_created and (form.new_password.data or not model.active):

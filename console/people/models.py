@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from console.businesses.suitability import InvestorClass, RiskGrade
 from console.chain import Chained
 from console.db import Base
+from console.local_time import local_day
 from console.vault import EncryptedText
 
 
@@ -81,6 +82,12 @@ class Staff(Base):
     def person(self) -> str:
         """Who this is as a person, whatever the account."""
         return self.person_index or f"staff:{self.id}"
+
+    def licence_days(self, at: datetime) -> int | None:
+        """Days until 执业资格证号 ends, 0 on its last (local) day, negative afterwards; None: none is recorded."""
+        if not self.licence_no or self.licence_until is None:
+            return None
+        return (self.licence_until - local_day(at)).days
 
     def has_role(self, *roles: Role) -> bool:
         return any(role.value in self.roles for role in roles)

@@ -1,12 +1,11 @@
 """Numbers that people read out: gap-free within a series, given by the database."""
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-LOCAL = ZoneInfo("Asia/Shanghai")
+from console.local_time import local_day
 
 
 def next_number(session: Session, series: str) -> int:
@@ -20,11 +19,11 @@ def next_number(session: Session, series: str) -> int:
 
 def case_no(session: Session, at: datetime) -> str:
     """受理单号: the local date and five digits, as in 2026112000173."""
-    day = at.astimezone(LOCAL).strftime("%Y%m%d")
+    day = f"{local_day(at):%Y%m%d}"
     return f"{day}{next_number(session, f'case:{day}'):05d}"
 
 
 def ticket_no(session: Session, branch_id: int, at: datetime) -> str:
     """排队号 of a branch and day: A001 to A999, then B001."""
-    n = next_number(session, f"ticket:{branch_id}:{at.astimezone(LOCAL):%Y%m%d}") - 1
+    n = next_number(session, f"ticket:{branch_id}:{local_day(at):%Y%m%d}") - 1
     return f"{chr(ord('A') + n // 999 % 26)}{n % 999 + 1:03d}"

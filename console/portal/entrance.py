@@ -11,11 +11,11 @@ from console.cases.models import Case
 from console.cases.service import in_flight
 from console.config import Settings
 from console.db import reading
+from console.people.identity import plain
 from console.people.models import Broker, Investor, OutgoingSms
 
 from .blueprint import bp
 from .catalogue import OFFERS
-from .identity import plain
 from .status import standing
 
 UNKNOWN = "没有编号为“{}”的期货公司。请核对开户短信或期货公司官网上的编号，或扫描期货公司提供的二维码。"

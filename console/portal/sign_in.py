@@ -26,9 +26,10 @@ from console.cases.service import AlreadyInFlight, open_case
 from console.cases.trail import Happening, note
 from console.config import Settings
 from console.db import reading, transaction
+from console.local_time import local_day
 from console.masking import masked_phone
+from console.people.identity import id_no_of, phone_of, plain
 from console.people.models import Broker, Investor
-from console.people.numbers import LOCAL
 from console.problem import Problem
 from console.queues import hours
 from console.stamp import Stamp
@@ -38,7 +39,6 @@ from .blueprint import bp
 from .changing import naming_fields
 from .documents import privacy_policy
 from .entrance import broker_numbered, my_case
-from .identity import id_no_of, phone_of, plain
 from .steps import NotYet
 
 ACCOUNT_TYPES = {"individual": "个人", "institution": "机构"}
@@ -246,7 +246,7 @@ def _open(broker: Broker, asked_for: Business, asker: Asker, policy: AgreementVe
     mark = Stamp(by=f"investor:{asker.investor_id}", at=datetime.now(UTC), address=request.remote_addr or "")
     with transaction() as opened:
         investor = opened.get_one(Investor, asker.investor_id)
-        if investor.id_valid_until is not None and investor.id_valid_until < mark.at.astimezone(LOCAL).date():
+        if investor.id_valid_until is not None and investor.id_valid_until < local_day(mark.at):
             raise ExpiredId
         lasts = settings.investor_session
         access.sign_in(opened, investor_id=investor.id, at=mark.at, lasts=lasts, address=mark.address)

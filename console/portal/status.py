@@ -9,7 +9,7 @@ from console.businesses.steps import Desk, Step
 from console.cases.models import STATUS_TITLES, Case, CaseEvent, Status
 from console.cases.trail import Happening
 from console.cases.transitions import Action
-from console.people.numbers import LOCAL
+from console.local_time import LOCAL
 
 NOT_PASSED = {Desk.SEAT: "视频见证未通过", Desk.REVIEWER: "复核未通过"}
 KINDS = {

@@ -6,7 +6,7 @@ from math import ceil, floor
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from console.people.numbers import LOCAL
+from console.local_time import midnight
 
 from .models import Seat, SeatState, Ticket
 
@@ -16,10 +16,9 @@ SPREAD = 0.35  # calls differ: the range is the mean wait less and more this sha
 
 def wait_minutes(session: Session, branch_id: int, ahead: int, at: datetime) -> tuple[int, int] | None:
     """From and to, in minutes, for somebody with ``ahead`` people before; None without seats or with fewer than three calls today."""
-    midnight = at.astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0)
     calls = session.execute(
         select(Ticket.answered_at, Ticket.ended_at).where(
-            Ticket.branch_id == branch_id, Ticket.answered_at >= midnight, Ticket.ended_at.is_not(None)
+            Ticket.branch_id == branch_id, Ticket.answered_at >= midnight(at), Ticket.ended_at.is_not(None)
         )
     ).all()
     lengths = [(ended - answered).total_seconds() for answered, ended in calls if answered and ended]

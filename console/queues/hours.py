@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from console.config import VideoHours
-from console.people.numbers import LOCAL
+from console.local_time import LOCAL, local_day
 from console.problem import Problem
 
 
@@ -36,5 +36,5 @@ def closed_words(hours: VideoHours, at: datetime) -> str:
     if is_open(hours, at):
         return ""
     opening = opens_at(hours, at)
-    day = "今日" if opening.date() == at.astimezone(LOCAL).date() else "明日"
+    day = "今日" if opening.date() == local_day(at) else "明日"
     return f"现在不在视频服务时间，{day} {opening:%H:%M} 开始排队。"

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session, joinedload
 
 from console.people.audit import note_staff
 from console.people.models import Branch, Staff
-from console.people.numbers import LOCAL
 from console.problem import NotThere, Problem
 from console.stamp import Stamp
 
@@ -122,8 +121,8 @@ def go(session: Session, staff: Staff, branch_id: int, state: SeatState, stamp: 
 
 def require_licence(staff: Staff, at: datetime) -> None:
     """执业资格证号 in date on the local day of ``at``."""
-    today = at.astimezone(LOCAL).date()
-    if not staff.licence_no or staff.licence_until is None or staff.licence_until < today:
+    left = staff.licence_days(at)
+    if left is None or left < 0:
         raise LicenceMissing(staff.id)
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
+from console.local_time import LOCAL
 from console.people.models import Branch
-from console.people.numbers import LOCAL
 
 PROMISE = timedelta(hours=2)  # what the house promises for 复核
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session, joinedload
 from console.businesses import BUSINESSES
 from console.cases.models import Case
 from console.db import UtcDateTime
+from console.local_time import midnight
 from console.people.models import Branch, Investor, Staff
-from console.people.numbers import LOCAL
 from console.video_seat.models import VideoSession
 
 from .models import ReviewTask, TaskState
@@ -209,8 +209,7 @@ def _of_view(view: View, staff: Staff, at: datetime) -> ColumnElement[bool]:
     if view is View.AGAIN:
         return and_(_live(), ReviewTask.submission > 1)
     if view is View.DONE_TODAY:
-        morning = at.astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
-        return and_(ReviewTask.decided_at >= morning, ReviewTask.decision.is_not(None))
+        return and_(ReviewTask.decided_at >= midnight(at), ReviewTask.decision.is_not(None))
     return _live()
 
 

@@ -11,8 +11,8 @@ from console.cases.service import reasons_by_code
 from console.cases.trail import Happening, note
 from console.cases.transitions import Action, apply
 from console.cases.transitions import reject as send_back
+from console.local_time import LOCAL
 from console.people.models import Staff
-from console.people.numbers import LOCAL
 from console.problem import Problem
 from console.stamp import Stamp
 from console.video_seat.models import VideoSession

@@ -13,8 +13,8 @@ from console.businesses.suitability import EXCHANGES, INVESTOR_CLASS_TITLES
 from console.cases.models import Case
 from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind, State, Variant
+from console.local_time import LOCAL, local_day
 from console.masking import masked_card, masked_id, masked_phone
-from console.people.numbers import LOCAL
 from console.stamp import Stamp
 
 SOON = timedelta(days=30)
@@ -77,7 +77,7 @@ def rows(session: Session, case: Case, stamp: Stamp) -> list[Row]:
 
 def validity(until: date | None, stamp: Stamp) -> tuple[str, str]:
     """Whether the ID is in date on the local day of the call; None is 长期."""
-    today = stamp.at.astimezone(LOCAL).date()
+    today = local_day(stamp.at)
     if until is not None and until < today:
         return "bad", "已过期"
     if until is not None and until < today + SOON:

@@ -7,9 +7,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from console.cases.models import Case, Rejection, RejectionReason
+from console.local_time import LOCAL, local_day, midnight
 from console.people.models import Staff
-from console.people.numbers import LOCAL
-from console.queues import service as queues
 from console.queues.models import Seat, SeatInterval, SeatState, Ticket
 
 from .models import Verdict, VideoSession
@@ -50,7 +49,7 @@ def next_one(session: Session, tickets: list[Ticket], at: datetime) -> NextOne |
 
 def age(case: Case, at: datetime) -> int | None:
     """Full years of the investor on the local day of ``at``."""
-    born, today = case.investor.born_on, at.astimezone(LOCAL).date()
+    born, today = case.investor.born_on, local_day(at)
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) if born else None
 
 
@@ -68,10 +67,6 @@ def name_of(session: Session, by: str) -> str:
 def longest_wait(tickets: list[Ticket]) -> datetime | None:
     """Since when the one who has waited longest waits."""
     return min((ticket.joined_at for ticket in tickets), default=None)
-
-
-def branch_queue(session: Session, seat: Seat) -> list[Ticket]:
-    return queues.waiting_list(session, [seat.branch_id])
 
 
 # --- today
@@ -189,8 +184,3 @@ def _in_words(seconds: float) -> str:
     """Never h:mm: beside the mm:ss of the calls it would be read as minutes."""
     hours, minutes = divmod(int(seconds) // 60, 60)
     return f"{hours} 小时 {minutes:02d} 分" if hours else f"{minutes} 分" if minutes else "不到 1 分"
-
-
-def midnight(at: datetime) -> datetime:
-    """The beginning of the local day of ``at``."""
-    return at.astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0)

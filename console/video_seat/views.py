@@ -12,7 +12,6 @@ from console.access import case_or_404, my_staff, staff_only, stamp
 from console.cases.blame import blames
 from console.db import reading
 from console.people.models import Role
-from console.people.numbers import LOCAL
 from console.problem import Problem
 from console.queues import seats
 from console.queues import service as queues
@@ -144,17 +143,9 @@ def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
         "bar": page.day_bar(session, seat, now) if isinstance(seat, Seat) else None,
         "recent": page.recent(session, staff.id),
         "chosen_states": seats.CHOSEN_BY_HAND,
-        "licence_days": _licence_days(now),
+        "licence_days": staff.licence_days(now),
         "media_nodes": [node for node in signalling.media().nodes() if not node.draining],
     }
-
-
-def _licence_days(now: datetime) -> int | None:
-    """Days until the licence ends, 0 on its last day; None: none is recorded."""
-    staff = my_staff()
-    if not staff.licence_no or staff.licence_until is None:
-        return None
-    return (staff.licence_until - now.astimezone(LOCAL).date()).days
 
 
 def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def test_an_id_number_with_a_wrong_check_digit_is_refused(admin):
     wrong = id_number("31010119900307001")[:-1] + "0"
     if wrong == id_number("31010119900307001"):
         wrong = wrong[:-1] + "1"
-    assert "校验位不对" in edit(admin, "qinlang", new_id_no=wrong).get_data(as_text=True)
+    assert "身份证号不对" in edit(admin, "qinlang", new_id_no=wrong).get_data(as_text=True)
     assert found("qinlang").person == before
 
 

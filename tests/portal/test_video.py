@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from console import live
 from console.cases.models import Status
 from console.config import VideoHours
-from console.people.numbers import LOCAL
+from console.local_time import LOCAL
 from tests.portal import ways
 from tests.portal.ways import CHANGE
 

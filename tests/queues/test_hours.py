@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from console.cases.models import Status
 from console.config import WHOLE_DAY, VideoHours
-from console.people.numbers import LOCAL
+from console.local_time import LOCAL
 from console.queues import hours
 from console.queues import service as queues
 from tests.queues.given import at_the_video

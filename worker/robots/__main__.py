@@ -10,8 +10,8 @@ from console.app import open_house
 from console.businesses import BUSINESSES
 from console.businesses.change_settlement_account import CHANGE_SETTLEMENT_ACCOUNT
 from console.config import Settings
+from console.local_time import LOCAL
 from console.people.demo import DEMO_BROKER_NO, DEMO_INVESTORS
-from console.people.numbers import LOCAL
 from worker.media.hosts import gather_only_on
 from worker.robots import eyes
 from worker.robots.eyes import Person

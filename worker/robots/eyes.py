@@ -16,6 +16,7 @@ from console.businesses.suitability import EXCHANGES
 from console.cases.models import Case, Status
 from console.cases.service import draft, in_flight
 from console.db import reading
+from console.local_time import local_day
 from console.masking import masked_name
 from console.people.models import Broker, Captcha, Investor, OutgoingSms
 from console.portal.steps.profile import fields
@@ -80,7 +81,7 @@ def people(broker_no: str, not_these: frozenset[str]) -> list[Person]:
 
 def _can_apply(investor: Investor) -> bool:
     until = investor.id_valid_until
-    return (until is None or until > datetime.now(UTC).date()) and not any(f.blank for f in fields(investor))
+    return (until is None or until > local_day(datetime.now(UTC))) and not any(f.blank for f in fields(investor))
 
 
 def _person(investor: Investor, broker_no: str) -> Person:

@@ -15,9 +15,9 @@ from console.cases.models import Case
 from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.evidence.models import Kind, State
+from console.people.identity import plain
 from console.portal import uploads
 from console.portal.changing import at_work, naming_fields
-from console.portal.identity import plain
 from console.stamp import Stamp
 
 from . import Handed, NotYet
