@@ -158,10 +158,6 @@ class Settings:
     def media_spool(self) -> Path:
         return self.home / "media"
 
-    @property
-    def logs_dir(self) -> Path:
-        return self.home / "logs"
-
 
 def redis_socket(home: Path) -> Path:
     """Where the instance's own Redis listens: in its folder, or in a short private one when that path is too long."""

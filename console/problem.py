@@ -16,6 +16,13 @@ class Problem(Exception):
             self.text = text
 
 
+class BadPayload(Problem):
+    """What a page's script sent is not what one of our pages sends: an old page, or no page of ours."""
+
+    status, code = 422, "bad_payload"
+    text = "页面发来的内容无法识别，请刷新页面后重试。"
+
+
 class NotThere(Problem):
     """What is not granted reads like what does not exist."""
 

@@ -22,7 +22,6 @@ from console.stamp import Stamp
 from .models import Certificate
 
 LONGEST_REQUEST = 4096  # bytes; a request over a P-256 key has about 250
-WHY_TITLES = {"superseded": "同一设备重新安装", "forgotten": "忘记密码，已删除", "deleted": "本地证书已删除"}
 
 
 class BadRequest(Problem):
@@ -114,11 +113,6 @@ def valid_certificates(session: Session, investor_id: int, at: datetime | None =
     return [each for each in found if is_valid(each, moment)]
 
 
-def valid_certificate(session: Session, investor_id: int, at: datetime | None = None) -> Certificate | None:
-    """The newest of them."""
-    return next(iter(valid_certificates(session, investor_id, at)), None)
-
-
 def with_serial(session: Session, investor_id: int, serial: str) -> Certificate | None:
     """The investor's own certificate of that number, valid or not."""
     return session.scalar(
@@ -135,7 +129,10 @@ def revoke(
     *,
     case: Case | None = None,
 ) -> None:
-    """``why``: a key of WHY_TITLES. What was signed before stays signed. Again: nothing more happens."""
+    """``why``: superseded (installed again on the device) or forgotten (the password).
+
+    What was signed before stays signed. Again: nothing more happens.
+    """
     if certificate.revoked_at is not None:
         return
     authority.revoke(certificate.serial, why)

@@ -22,11 +22,6 @@ def matches(kept: str | None, plain: str) -> bool:
         return False
 
 
-def is_outdated(kept: str) -> bool:
-    """Whether the hash was made with weaker settings than today's."""
-    return _hasher.check_needs_rehash(kept)
-
-
 @cache
 def nobodys_hash() -> str:
     return _hasher.hash("")

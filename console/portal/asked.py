@@ -6,32 +6,25 @@ from typing import Any, TypeVar
 
 from flask import request
 
-from console.problem import Problem
+from console.problem import BadPayload
 
 T = TypeVar("T")
 
 
-class BadAsk(Problem):
-    """A field is missing or of another kind: an old page, or no page of ours."""
-
-    status, code = 422, "bad_request"
-    text = "页面内容已过期，请刷新后重试。"
-
-
 def asked(name: str, kind: type[T]) -> T:
-    """One field of the JSON object that was sent. Raises BadAsk."""
+    """One field of the JSON object that was sent. Raises BadPayload."""
     body: Any = request.get_json(silent=True)
     value = body.get(name) if isinstance(body, dict) else None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise BadAsk(name)
+        raise BadPayload(name)
     return value
 
 
 def asked_bytes(value: object, longest: int) -> bytes:
     """Base64 (RFC 4648) of at most ``longest`` bytes."""
     if not isinstance(value, str) or len(value) > longest * 2:
-        raise BadAsk("base64")
+        raise BadPayload("base64")
     try:
         return base64.b64decode(value, validate=True)
     except binascii.Error as error:
-        raise BadAsk("base64") from error
+        raise BadPayload("base64") from error

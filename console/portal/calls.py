@@ -14,17 +14,12 @@ from console.access import case_or_404, me, on_socket_investor, stamp
 from console.cases.models import Case, Status
 from console.cases.service import in_flight
 from console.db import reading, transaction
-from console.problem import Problem
+from console.problem import BadPayload, Problem
 from console.queues import estimate
 from console.queues import service as queues
 from console.video_seat import service, signalling
 
 from .steps.video import acknowledged, cue_of, queue_up
-
-
-class BadPayload(Problem):
-    status, code = 422, "bad_payload"
-    text = "页面发来的内容无法识别，请刷新页面。"
 
 
 class NotConsented(Problem):

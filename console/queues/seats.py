@@ -7,7 +7,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from console.people.audit import note_staff
-from console.people.models import Branch, Staff
+from console.people.branches import served_branches
+from console.people.models import Staff
 from console.problem import NotThere, Problem
 from console.stamp import Stamp
 
@@ -45,12 +46,6 @@ class NotYourBranch(NotThere):
 
 
 # --- whose seat
-
-
-def served_branches(session: Session, staff: Staff) -> list[Branch]:
-    """The branches whose queues this person may serve, in the order of the register."""
-    every = session.scalars(select(Branch).where(Branch.broker_id == staff.broker_id).order_by(Branch.id))
-    return [branch for branch in every if staff.serves(branch.id)]
 
 
 def seat_of(session: Session, staff_id: int) -> Seat | None:
@@ -184,7 +179,7 @@ def answer(session: Session, seat: Seat, ticket_id: int, stamp: Stamp, why: str 
     """Pick one from the list. Raises AlreadyAnswered, WhyMissing, NotOnline, LicenceMissing; NotYourBranch for another branch's ticket."""
     _require_online(session, seat, stamp)
     ticket = session.get(Ticket, ticket_id)
-    if ticket is None or not _staff(session, seat).serves(ticket.branch_id) or not _same_broker(session, seat, ticket):
+    if ticket is None or ticket.branch_id not in {b.id for b in served_branches(session, _staff(session, seat))}:
         raise NotYourBranch(ticket_id)
     claimed = service.claim(session, seat, ticket, stamp, why)
     enter(session, seat, SeatState.IN_CALL, stamp.at)
@@ -206,7 +201,3 @@ def _require_online(session: Session, seat: Seat, stamp: Stamp) -> None:
 
 def _staff(session: Session, seat: Seat) -> Staff:
     return session.get_one(Staff, seat.staff_id)
-
-
-def _same_broker(session: Session, seat: Seat, ticket: Ticket) -> bool:
-    return ticket.branch.broker_id == _staff(session, seat).broker_id

@@ -17,6 +17,7 @@ from console.evidence import service as evidence
 from console.evidence.models import KIND_TITLES, Evidence, Kind, State, Variant
 from console.people.models import Staff
 from console.video_seat.models import CheckMark, CheckResult, Recording, VideoSession
+from console.video_seat.service import clock_zero, marks_of
 
 SIDES = ("investor", "witness")
 WARNING_TITLES = {"over_crop": "切边过度，有缺角", "low_contrast": "边缘对比低，请核对切边"}
@@ -134,7 +135,7 @@ def calls(session: Session, case: Case, titles: dict[str, str]) -> list[Call]:
 
 
 def _call(call: VideoSession, titles: dict[str, str]) -> Call:
-    zero = min(recording.started_at for recording in call.recordings)
+    zero = clock_zero(call)
     sides = {side: [_segment(r, zero) for r in call.recordings if r.side == side] for side in SIDES}
     length = max(s.start + s.length for segments in sides.values() for s in segments)
     return Call(
@@ -143,19 +144,15 @@ def _call(call: VideoSession, titles: dict[str, str]) -> Call:
         started_at=zero,
         length=length,
         sides=sides,
-        moments=[_moment(mark, zero, length, titles) for mark in _last_marks(call.marks)],
+        moments=[
+            _moment(mark, zero, length, titles) for mark in sorted(marks_of(call).values(), key=lambda mark: mark.at)
+        ],
         gaps=gaps(sides["investor"], length),
     )
 
 
 def _segment(recording: Recording, zero: datetime) -> Segment:
     return Segment(recording.evidence.public_id, _ms(recording.started_at - zero), recording.duration_ms)
-
-
-def _last_marks(marks: Iterable[CheckMark]) -> list[CheckMark]:
-    """The latest mark of an item counts (V6); in the order of time."""
-    last = {mark.item: mark for mark in marks}
-    return sorted(last.values(), key=lambda mark: mark.at)
 
 
 def _moment(mark: CheckMark, zero: datetime, length: int, titles: dict[str, str]) -> Moment:

@@ -132,11 +132,6 @@ def neighbours(session: Session, staff: Staff, task: ReviewTask) -> tuple[str | 
     return before, after
 
 
-def branches_of(session: Session, staff: Staff) -> list[Branch]:
-    query = select(Branch).where(Branch.broker_id == staff.broker_id).order_by(Branch.id)
-    return [branch for branch in session.scalars(query) if staff.serves(branch.id)]
-
-
 def witnesses_of(session: Session, case_ids: list[int]) -> dict[int, str]:
     """Who witnessed each of the cases last."""
     rows = session.execute(

@@ -15,6 +15,7 @@ from console.cases.blame import blames
 from console.cases.models import Case
 from console.cases.transitions import UnknownReason
 from console.db import reading, transaction
+from console.people.branches import served_branches
 from console.people.models import Role, Staff
 from console.problem import Problem
 from console.screens import steps_shown
@@ -48,7 +49,7 @@ def tasks() -> str:
             counts=inbox.counts(session, staff, now),
             views=inbox.VIEW_TITLES,
             states=inbox.STATES,
-            branches=inbox.branches_of(session, staff),
+            branches=served_branches(session, staff),
             witnesses=inbox.witnesses_of(session, [task.case_id for task in page.tasks]),
             holders={task.id: service.holder(task, now) for task in page.tasks},
             sla=sla,

@@ -16,7 +16,6 @@ from console.problem import Problem
 
 T = TypeVar("T")
 log = structlog.get_logger()
-SIDES = ("investor", "witness")
 TEXTS = {
     "no_picture": "还没有收到投资者的画面，不能抓拍。请确认投资者已接通，再试一次。",
     "no_leg": "投资者还没有接通，不能抓拍。",

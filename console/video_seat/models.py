@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -30,7 +31,10 @@ VERDICT_TITLES = {
 
 
 class VideoSession(Base):
-    """``session_no`` names the room at the media node; ``node`` is where it runs; ``epoch`` grows when the room moves."""
+    """``session_no`` names the room at the media node; ``node`` is where it runs; ``epoch`` grows when the room moves.
+
+    ``investor_away_since`` and ``witness_away_since``: since when that side cannot be reached; the grace counts from there.
+    """
 
     __tablename__ = "video_sessions"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -43,6 +47,8 @@ class VideoSession(Base):
     epoch: Mapped[int] = mapped_column(default=1)
     started_at: Mapped[datetime]
     acknowledged_at: Mapped[datetime | None]  # the investor saw name and licence and agreed to the recording (V3)
+    investor_away_since: Mapped[datetime | None]
+    witness_away_since: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     verdict: Mapped[Verdict | None]
     internal_note: Mapped[str] = mapped_column(String(400), default="")
@@ -50,6 +56,7 @@ class VideoSession(Base):
     witness: Mapped[Staff] = relationship()
     marks: Mapped[list[CheckMark]] = relationship(back_populates="session", order_by="CheckMark.id")
     recordings: Mapped[list[Recording]] = relationship(back_populates="session", order_by="Recording.id")
+    events: Mapped[list[CallEvent]] = relationship(back_populates="session", order_by="CallEvent.at, CallEvent.id")
     __table_args__ = (
         Index(
             "uq_video_sessions_live",
@@ -102,3 +109,40 @@ class Recording(Base):
     session: Mapped[VideoSession] = relationship(back_populates="recordings")
     evidence: Mapped[Evidence] = relationship()
     __table_args__ = (UniqueConstraint("session_id", "side", "segment"),)
+
+
+class CallEventKind(StrEnum):
+    """What can happen in a call. The first five are the node's words, the pages' and the desk's follow."""
+
+    CONNECTED = "connected"
+    LOST = "lost"
+    RECORDING = "recording"
+    RESIZED = "resized"
+    RECORDING_FAILED = "recording_failed"
+    DISK_LOW = "disk_low"
+    DISK_OK = "disk_ok"
+    PAGE_GONE = "page_gone"
+    PAGE_BACK = "page_back"
+    MOVED = "moved"
+    RESUMED = "resumed"
+    RESTARTED = "restarted"
+    DROPPED = "dropped"
+    TEXT_SENT = "text_sent"
+    DIGITS_ASKED = "digits_asked"
+    DIGITS_ANSWERED = "digits_answered"
+    SMS_ASKED = "sms_asked"
+    SMS_ANSWERED = "sms_answered"
+
+
+class CallEvent(Base):
+    """One thing that happened in a call, at server time. ``side`` is investor, witness or ''. Written by timeline.happened only."""
+
+    __tablename__ = "call_events"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("video_sessions.id"))
+    at: Mapped[datetime]
+    kind: Mapped[CallEventKind]
+    side: Mapped[str] = mapped_column(String(10), default="")
+    facts: Mapped[dict[str, Any]]
+    session: Mapped[VideoSession] = relationship(back_populates="events")
+    __table_args__ = (UniqueConstraint("session_id", "kind", "side", "at"),)

@@ -13,20 +13,15 @@ from console import live
 from console.access import my_staff, on_socket_staff
 from console.db import reading
 from console.evidence.models import Kind
+from console.people.branches import served_branches
 from console.people.models import Role
-from console.problem import Problem
-from console.queues import seats
+from console.problem import BadPayload
 from console.queues.models import Seat, SeatState
 
 from . import acts, service, signalling
 from .models import CheckResult, VideoSession
 
 witnesses = on_socket_staff(Role.WITNESS, Role.SUPERVISOR)
-
-
-class BadPayload(Problem):
-    status, code = 422, "bad_payload"
-    text = "页面发来的内容无法识别，请刷新页面。"
 
 
 def _text(payload: Any, name: str, default: str | None = None) -> str:
@@ -71,7 +66,7 @@ def _of_call(call: VideoSession | None) -> dict[str, Any]:
 @witnesses
 def connect(auth: object = None) -> None:
     with reading() as session:
-        branches = seats.served_branches(session, my_staff())
+        branches = served_branches(session, my_staff())
     for branch in branches:
         join_room(live.branch_room(branch.id))
     join_room(live.staff_room(my_staff().id))

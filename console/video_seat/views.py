@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from console.access import case_or_404, my_staff, staff_only, stamp
 from console.cases.blame import blames
 from console.db import reading
+from console.people.branches import served_branches
 from console.people.models import Role
 from console.problem import Problem
 from console.queues import seats
@@ -114,7 +115,7 @@ def _fence() -> int:
 def _shown(session: Session) -> dict[str, Any]:
     """What both pages have: the seat (None before the first sitting down), its branch's queue."""
     now, staff = datetime.now(UTC), my_staff()
-    branches = seats.served_branches(session, staff)
+    branches = served_branches(session, staff)
     seat = seats.seat_of(session, staff.id)
     branch = next(
         (b for b in branches if seat is not None and b.id == seat.branch_id), branches[0] if branches else None

@@ -26,7 +26,7 @@ def test_a_sound_request_gives_a_certificate_in_the_investors_name_and_a_line(se
     case = given_case(session)
     made = Device().enrolled(session, case, ca)
     assert service.subject(made) == "周晚晴"
-    assert service.valid_certificate(session, case.investor_id, AT) is made
+    assert service.valid_certificates(session, case.investor_id, AT) == [made]
     line = session.scalars(select(CaseEvent).where(CaseEvent.action == "certificate_issued")).one()
     assert line.detail["serial"] == made.serial
 
@@ -120,7 +120,7 @@ def test_a_certificate_is_valid_from_its_issue_to_its_end_unless_revoked(session
     assert not service.is_valid(made, made.expires_at)
     service.revoke(session, made, "forgotten", ca, of(case))
     assert not service.is_valid(made, AT + timedelta(seconds=1))
-    assert service.valid_certificate(session, case.investor_id, AT) is None
+    assert service.valid_certificates(session, case.investor_id, AT) == []
 
 
 def test_a_serial_number_of_another_investor_finds_nothing(session, ca) -> None:

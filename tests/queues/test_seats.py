@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from console.people.branches import served_branches
 from console.people.models import StaffEvent
 from console.queues import seats
 from console.queues.models import SeatInterval, SeatState
@@ -122,5 +123,5 @@ def test_the_team_shows_who_is_on_a_seat_of_the_branch(session: Session) -> None
 
 
 def test_head_office_serves_every_branch_of_its_broker(session: Session) -> None:
-    assert [b.code for b in seats.served_branches(session, staff_named(session, "admin"))] == ["SH01", "HZ01"]
-    assert [b.code for b in seats.served_branches(session, staff_named(session, "hangzhou"))] == ["HZ01"]
+    assert [b.code for b in served_branches(session, staff_named(session, "admin"))] == ["SH01", "HZ01"]
+    assert [b.code for b in served_branches(session, staff_named(session, "hangzhou"))] == ["HZ01"]

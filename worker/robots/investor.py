@@ -14,6 +14,7 @@ from socketio.exceptions import SocketIOError
 
 from console.agreements.models import Purpose
 from console.businesses import BUSINESSES
+from console.businesses.banks import passes_luhn
 from console.businesses.steps import SignInBy
 from console.cases.models import ENDED, Status
 from console.evidence.models import KIND_TITLES, Kind
@@ -294,5 +295,4 @@ class Investor:
 def card_number(prefix: str, chance: random.Random) -> str:
     """19 digits with the check digit of ISO/IEC 7812-1."""
     body = prefix + "".join(str(chance.randrange(10)) for _ in range(18 - len(prefix)))
-    doubled = [2 * int(digit) if place % 2 == 0 else int(digit) for place, digit in enumerate(reversed(body))]
-    return body + str(-sum(value - 9 if value > 9 else value for value in doubled) % 10)
+    return next(number for check in range(10) if passes_luhn(number := f"{body}{check}"))

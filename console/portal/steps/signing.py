@@ -13,7 +13,8 @@ from console.agreements import signing
 from console.cases.models import Case
 from console.certificates import service as certificates
 from console.db import transaction
-from console.portal.asked import BadAsk, asked, asked_bytes
+from console.portal.asked import asked, asked_bytes
+from console.problem import BadPayload
 from console.stamp import Stamp
 
 from . import Handed, NotYet
@@ -86,5 +87,5 @@ def answer_signing(case_no: str) -> Response:
 
 def _number(key: object) -> int:
     if not isinstance(key, str) or not key.isdecimal() or len(key) > 12:
-        raise BadAsk("signatures")
+        raise BadPayload("signatures")
     return int(key)
