@@ -86,7 +86,8 @@ def _make(url: str) -> Engine:
     options: dict[str, Any] = (
         {"connect_args": {"check_same_thread": False, "timeout": 0}} if sqlite else {"pool_pre_ping": True}
     )
-    engine = create_engine(url, pool_size=20, max_overflow=40, **options)
+    # an error may reach a log: what was entered is not told in it
+    engine = create_engine(url, pool_size=20, max_overflow=40, hide_parameters=True, **options)
     if sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

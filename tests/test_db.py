@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from console import db
 from console.config import Settings
@@ -53,3 +53,10 @@ def test_a_look_at_postgresql_cannot_write(house: Settings, tmp_path: Path) -> N
     with pytest.raises(DBAPIError, match="read-only"), db.reading() as look:
         look.add(Broker(broker_no="3", name="z"))
         look.flush()
+
+
+def test_an_error_of_the_database_does_not_tell_what_was_entered(world: Settings) -> None:
+    with pytest.raises(IntegrityError) as refused, db.transaction() as session:
+        session.add(Broker(broker_no="9090", name="周晚晴"))
+    assert "INSERT INTO brokers" in str(refused.value)
+    assert "周晚晴" not in str(refused.value)
