@@ -46,6 +46,7 @@ __all__ = ["create_app", "models", "open_house", "reactions"]
 
 MAX_REQUEST = 40 * 1024 * 1024  # bytes: one photo of a modern phone with room to spare
 PAGES = (400, 403, 404, 409, 413, 422, 429, 500, 503)  # templates/errors/
+SAID = {413: "文件太大，没有上传。请用普通拍照模式重新拍照，或换一张照片。"}
 csrf = CSRFProtect()
 POLICY = {
     "default-src": "'self'",
@@ -135,7 +136,7 @@ def _answer_problems(app: Flask) -> None:
 
     def page(status: int, told: str | None, code: str) -> tuple[Any, int]:
         if wants_json():
-            return jsonify(error=told or "请求没有完成。", code=code), status
+            return jsonify(error=told or SAID.get(status, "请求没有完成。"), code=code), status
         known = status if status in PAGES else (400 if status < 500 else 500)
         return render_template(f"errors/{known}.html", told=told), status
 

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from console import leash
-from console.evidence.imaging import Picture, Prepared, Unusable, prepare
+from console.evidence.heads import Unusable
+from console.evidence.imaging import Picture, Prepared, prepare
 
 MEMORY = 1024 * 1024 * 1024  # bytes of address space; the libraries alone map about 250 MB
 CPU = 20  # seconds
@@ -40,7 +41,8 @@ def develop(image: bytes, kind: str) -> Prepared:
             preexec_fn=partial(confine, os.getpid()),
         )
     except subprocess.TimeoutExpired as error:
-        raise Unusable("unreadable") from error
+        # of its CPU seconds it had some left: the machine is slow, not the photo
+        raise DarkroomFailed(f"not done within {PATIENCE} seconds") from error
     if room.returncode == DONE:
         return _unpack(room.stdout)
     if room.returncode == REFUSED:

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from console import live
-from console.db import transaction
+from console.db import reading, transaction
 from console.evidence import service
-from console.evidence.imaging import Picture, Prepared, Unusable
+from console.evidence.heads import Unusable
+from console.evidence.imaging import Picture, Prepared
 from console.evidence.models import Evidence, State, Variant
 from console.stamp import Stamp
 from worker import house
@@ -23,11 +24,13 @@ log = structlog.get_logger()
 def process_photo(evidence_id: int) -> None:
     """Turn, crop, make a thumbnail, or refuse with a reason; then tell the investor's page.
 
-    Safe to run twice, and at the same time: only a photo that is being processed is touched, under a lock at the end.
+    Safe to run twice, and at the same time: only a photo that is being processed is touched, under a lock at the end. What is
+    refused leaves no file behind, also when its worker was killed right after it said so.
     """
     house.opened()
     photo = _take(evidence_id)
     if photo is None:
+        _clear_up(evidence_id)
         return
     outcome: Prepared | Unusable
     if photo.facts["tries"] > MOST_TRIES:
@@ -43,6 +46,7 @@ def process_photo(evidence_id: int) -> None:
             return
         _settle(session, found, outcome, Stamp.of_system("documents"))
         told = (found.case.case_no, found.public_id, found.kind.value, found.state.value)
+    _clear_up(evidence_id)
     live.evidence_changed(*told)
     log.info("photo_processed", evidence=told[1], state=told[3], problem=found.problem, warnings=found.warnings)
 
@@ -77,6 +81,14 @@ def _settle(session: Session, photo: Evidence, outcome: Prepared | Unusable, sta
     photo.state, photo.problem, photo.warnings = State.READY, None, outcome.warnings
     photo.width, photo.height = outcome.upright.width, outcome.upright.height
     photo.facts = {**photo.facts, **_facts(outcome)}
+
+
+def _clear_up(evidence_id: int) -> None:
+    """After the row is committed, never before: a file is missed, a row is looked up."""
+    with reading() as session:
+        photo = session.get(Evidence, evidence_id)
+    if photo is not None and photo.state is State.REFUSED:
+        service.throw_away(photo)
 
 
 def _keep(session: Session, photo: Evidence, variant: Variant, picture: Picture, stamp: Stamp) -> None:

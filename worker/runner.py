@@ -21,8 +21,7 @@ from rq.registry import clean_registries
 from rq.utils import as_text, import_attribute, parse_composite_key
 from rq.worker_registration import unregister
 
-from console import jobs, leash, live
-from console.app import open_house
+from console import jobs, leash
 from console.config import Settings
 
 BEAT = 5  # seconds between two signs of life of a job under way
@@ -35,6 +34,9 @@ log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
+    from console import live  # the house takes seconds to build, and `work` does without it
+    from console.app import open_house
+
     redis = open_house(settings)
     live.speak_through(settings.redis_url)
     for job in jobs.Job:
@@ -84,6 +86,7 @@ class Housekeeper(threading.Thread):
         self.redis = Redis.from_url(redis_url)  # its own connections: the worker forks while this thread runs
         self.queue = rq.Queue(jobs.QUEUE, connection=self.redis)
         self.busy = threading.Lock()
+        self.just_came = True
 
     def run(self) -> None:
         while True:
@@ -104,8 +107,9 @@ class Housekeeper(threading.Thread):
 
     def keep_house(self) -> None:
         enqueue_due(self.queue)
-        if self.redis.set(f"{HOUSEKEEPING_LOCK}:mended", 1, nx=True, ex=MEND_EVERY):
-            give_back_lost_jobs(self.queue)
+        if self.redis.set(f"{HOUSEKEEPING_LOCK}:mended", 1, nx=True, ex=MEND_EVERY) or self.just_came:
+            give_back_lost_jobs(self.queue)  # at once after a start: it may follow a crash
+            self.just_came = False
         if self.redis.set(f"{HOUSEKEEPING_LOCK}:swept", 1, nx=True, ex=SWEEP_EVERY):
             jobs.enqueue(jobs.Job.SWEEP)
 

@@ -1,7 +1,7 @@
 """From a photograph to a document: upright, cut out along its edges, sharp enough to read; or refused, and why.
 
 Pure numpy and Pillow, no framework, no database. ``prepare`` is meant for a process of its own with little memory
-(worker/darkroom.py): the bytes come from strangers. ``look`` reads the head of a file only, cheap enough for a view.
+(worker/darkroom.py): the bytes come from strangers.
 """
 
 import io
@@ -12,15 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pillow_heif
-from PIL import ExifTags, Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFilter
 
 from .corners import Array, Quad, find_corners, homography
+from .heads import Unusable, judge_size, read_head
 
-pillow_heif.register_heif_opener(thumbnails=False)
-FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "HEIF": "image/heic"}
+pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+DECODERS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", "image/heic": "HEIF"}
 RESIZABLE = ("RGB", "RGBA", "L", "CMYK", "YCbCr")
-MOST_PIXELS = 40_000_000  # beyond, a file is refused before any of it is decoded
-LEAST_SIDE = 640  # longest side of a photo in which anything can be read
 WORKING_SIDE = 3200
 CARDS = frozenset({"id_front", "id_back", "bank_card"})
 SHEETS = frozenset({"signature"})
@@ -39,23 +38,15 @@ SHARP = 260.0  # and from here on nothing is gained
 INK = 0.62  # darker than this share of the paper around it
 LEAST_INK = 0.0006  # of the paper's area
 TURNS = {3: 180, 6: 90, 8: 270, 2: 0, 4: 180, 5: 90, 7: 270}  # degrees clockwise, by EXIF orientation
-
-
-class Unusable(Exception):
-    """``problem``: ``unreadable`` (not a whole photo), ``too_large``, ``too_small`` (or far away), ``blurred``."""
-
-    def __init__(self, problem: str):
-        super().__init__(problem)
-        self.problem = problem
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the head of a file says."""
-
-    media_type: str
-    width: int
-    height: int
+UPRIGHT = {  # what undoes an EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -88,13 +79,6 @@ class Prepared:
     warnings: list[str]
 
 
-def look(image: bytes) -> Look:
-    """Raises Unusable when this is not an image, or one that would be refused for its size."""
-    with _opened(image) as picture:
-        kind = "JPEG" if picture.format == "MPO" else picture.format or ""  # a JPEG with a second one behind it
-        return Look(FORMATS[kind], *picture.size)
-
-
 def prepare(image: bytes, kind: str) -> Prepared:
     """``kind``: a value of console.evidence.models.Kind. Raises Unusable."""
     upright, rotated, shrunk = _decode(image)
@@ -125,20 +109,16 @@ def prepare(image: bytes, kind: str) -> Prepared:
 @contextmanager
 def _opened(image: bytes) -> Iterator[Image.Image]:
     """The picture with its head read and its size judged. Whatever decoders raise within becomes Unusable."""
+    head = read_head(image)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are judged here
-            with Image.open(io.BytesIO(image), formats=tuple(FORMATS)) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
-                    raise Unusable("too_large")
-                if max(picture.size) < LEAST_SIDE:
-                    raise Unusable("too_small")
+            with Image.open(io.BytesIO(image), formats=(DECODERS[head.media_type],)) as picture:
+                judge_size(*picture.size)
                 yield picture
-    except Unusable:
+    except (Unusable, MemoryError):
         raise
-    except Image.DecompressionBombError as error:
-        raise Unusable("too_large") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError) as error:
+    except Exception as error:  # decoders have no common ancestor of their errors
         raise Unusable("unreadable") from error
 
 
@@ -146,14 +126,30 @@ def _decode(image: bytes) -> tuple[Image.Image, int, float]:
     """The upright RGB picture of moderate size, the turn the camera's tag asked for, and how much smaller it became."""
     with _opened(image) as picture:
         original = max(picture.size)
-        turned = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1), 0)
         picture.draft("RGB", (WORKING_SIDE, WORKING_SIDE))  # a JPEG decodes at half size for a fraction of the memory
         picture.load()
-        plain = picture if picture.mode in RESIZABLE else picture.convert("RGBA")
-        small = _on_white(_within(plain, WORKING_SIDE))
-        small.info = dict(picture.info)
-        upright = ImageOps.exif_transpose(small) if picture.format != "HEIF" else small
-    return upright, turned, original / max(upright.size)
+        held = _orientation(picture)
+        small = _on_white(_within(_resizable(picture), WORKING_SIDE))
+        upright = small.transpose(UPRIGHT[held]) if held in UPRIGHT else small
+    return upright, TURNS.get(held, 0), original / max(upright.size)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """As EXIF numbers it; 1 where metadata says nothing, or nonsense."""
+    try:
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except MemoryError:
+        raise
+    except Exception:
+        return 1
+
+
+def _resizable(picture: Image.Image) -> Image.Image:
+    if picture.mode in RESIZABLE:
+        return picture
+    if picture.mode.startswith("I;16"):  # Pillow would cut off at 255 what counts to 65,535
+        return picture.point(lambda value: value * (1 / 257)).convert("L")
+    return picture.convert("RGBA")
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

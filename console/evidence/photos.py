@@ -1,34 +1,25 @@
 """What may be kept as a photo at all, and how a refused one is explained: the same words for every page that takes photos."""
 
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from console.problem import Problem
 
-from .imaging import Unusable, look
-from .whole import is_whole
+from .heads import Head, Unusable, read_head
 
 MOST_BYTES = 32 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Sniffed:
-    """What the head of the file says; width and height in pixels, before any rotation."""
-
-    media_type: str
-    width: int
-    height: int
 
 
 # what is wrong, and how to mend it
 PROBLEMS = {
     "missing": ("没有收到照片", "请重新选择或拍摄一张照片。"),
+    "several": ("一次只能上传一张照片", "请一张一张地上传。"),
     "empty": ("照片文件是空的", "请重新拍照，或换一张照片上传。"),
     "unreadable": ("这不是照片，或者已经损坏", "请上传 JPG、PNG、WEBP 或 HEIC 格式的照片。"),
     "truncated": ("照片没有传完整", "文件不完整，可能在保存或传送时中断了。请重新拍照后再上传。"),
     "too_large": ("照片尺寸太大", "请用普通拍照模式（4000 万像素以内）重新拍照。"),
     "too_heavy": ("照片文件太大", "请上传 32 MB 以内的照片。"),
     "too_small": ("照片太小或拍得太远", "看不清文字。请靠近拍摄，让证件占满画面的大部分。"),
+    "odd_shape": ("照片太长或太窄", "请用普通拍照模式重新拍照，不要用全景照片或长截图。"),
     "blurred": ("照片模糊", "请拿稳手机，对焦清楚、光线充足时重新拍照。"),
     "no_document": ("没有找到证件", "请把证件放平，四角都拍进画面，背景与证件颜色反差大一些。"),
 }
@@ -53,18 +44,13 @@ class BadPhoto(Problem):
         self.code = code  # type: ignore[misc]
 
 
-def check_upload(stream: BinaryIO) -> Sniffed:
+def check_upload(stream: BinaryIO) -> Head:
     """Judge an upload by its head and its structure, without decoding it. Leaves the stream at its beginning. Raises BadPhoto."""
     image = stream.read(MOST_BYTES + 1)
     stream.seek(0)
-    if not image:
-        raise BadPhoto("empty")
     if len(image) > MOST_BYTES:
         raise BadPhoto("too_heavy")
     try:
-        seen = look(image)
+        return read_head(image)
     except Unusable as unusable:
         raise BadPhoto(unusable.problem) from unusable
-    if not is_whole(image, seen.media_type):
-        raise BadPhoto("truncated")
-    return Sniffed(seen.media_type, seen.width, seen.height)

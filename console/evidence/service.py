@@ -4,11 +4,12 @@ import secrets
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from console.cases.models import Case
 from console.cases.trail import Happening, note
+from console.db import Session as OurSession
 from console.stamp import Stamp
 from console.vault import VaultError
 
@@ -32,8 +33,12 @@ def keep(
     facts: dict[str, Any] | None = None,
     replaces: bool = False,
 ) -> Evidence:
-    """Seal ``source`` and add its row. ``replaces`` supersedes the live evidence of the same kind and variant."""
+    """Seal ``source`` and add its row. ``replaces`` supersedes the live evidence of the same kind and variant.
+
+    What fails before its commit takes the file along.
+    """
     kept = store.current().keep(source)
+    session.info.setdefault("files", []).append(kept.path)
     if replaces:
         for old in live(session, case, kind):
             supersede(old, stamp)
@@ -57,6 +62,27 @@ def keep(
     session.add(evidence)
     session.flush()
     return evidence
+
+
+@event.listens_for(OurSession, "before_commit")
+def _files_stay(session: Session) -> None:
+    """Whatever becomes of the commit: a file too many harms nobody, one that a row waits for is a loss."""
+    if not session.in_nested_transaction():
+        session.info.pop("files", None)
+
+
+@event.listens_for(OurSession, "after_rollback")
+def _files_go(session: Session) -> None:
+    if not session.in_nested_transaction():
+        for path in session.info.pop("files", ()):
+            store.current().throw_away(path)
+
+
+def throw_away(refused: Evidence) -> None:
+    """The file of a photo that was refused: its row says what came and why it was not kept. Safe to call twice."""
+    if refused.state is not State.REFUSED:
+        raise ValueError(f"evidence {refused.public_id} is {refused.state}")
+    store.current().throw_away(refused.path)
 
 
 def supersede(evidence: Evidence, stamp: Stamp) -> None:
@@ -90,8 +116,10 @@ def clear_bytes(evidence: Evidence) -> bytes:
 
 
 def damaged(evidence: Iterable[Evidence]) -> Iterable[tuple[Evidence, str]]:
-    """Every piece whose bytes are not what was kept, with why."""
+    """Every piece whose bytes are not what was kept, with why. Of what was refused no bytes are kept."""
     for piece in evidence:
+        if piece.state is State.REFUSED:
+            continue
         try:
             if store.current().fingerprint(piece.path, piece.size) != piece.sha256:
                 yield piece, "the bytes differ from what was kept"

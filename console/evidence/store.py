@@ -90,6 +90,10 @@ class EvidenceStore:
     def read_all(self, path: str, size: int) -> bytes:
         return b"".join(self.read(path, size))
 
+    def throw_away(self, path: str) -> None:
+        """Safe to say twice."""
+        (self.root / path).unlink(missing_ok=True)
+
     def fingerprint(self, path: str, size: int) -> str:
         """SHA-256 of the clear bytes as they are now."""
         digest = hashlib.sha256()

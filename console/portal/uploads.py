@@ -90,10 +90,10 @@ def receive(case_no: str, key: str, kind: Kind, *, replaces: bool, most: int | N
         case = case_or_404(session, case_no)
         if not may_work_at(case, key):
             raise StaleStep(case, key)
-    upload = request.files.get("photo")
-    if upload is None:
-        raise BadPhoto("missing")
-    stream = cast(BinaryIO, upload.stream)
+    uploads = request.files.getlist("photo")
+    if len(uploads) != 1:
+        raise BadPhoto("several" if uploads else "missing")
+    stream = cast(BinaryIO, uploads[0].stream)
     sniffed = runtime.offload(check_upload, stream)
     mark = stamp()
     with transaction() as session:

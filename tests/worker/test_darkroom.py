@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from console.evidence.imaging import MOST_PIXELS, Unusable
+from console.evidence.heads import MOST_PIXELS, Unusable
 from tests import pictures
+from tests.evidence.hostile import REFUSED_INSIDE, png_head, png_of
 from worker import darkroom
 from worker.darkroom import MEMORY, develop
 
@@ -26,25 +27,18 @@ def test_a_photo_is_developed_as_it_would_be_here():
         assert pictures.opened(picture.jpeg).size == (picture.width, picture.height)
 
 
-@pytest.mark.parametrize(
-    ("what", "image", "problem"),
-    [
-        ("a text file renamed", pictures.text_file_called_jpg, "unreadable"),
-        ("no bytes at all", bytes, "unreadable"),
-        ("half of a file", pictures.truncated, "unreadable"),
-        ("fifty megapixels", pictures.fifty_megapixels, "too_large"),
-    ],
-)
-def test_what_is_no_photo_comes_back_with_its_reason(what, image, problem):
+@pytest.mark.parametrize("name", ["PNG with scrambled pixels", "HEIC lying about its size"])
+def test_what_cannot_be_decoded_comes_back_with_its_reason(name):
+    hostile = REFUSED_INSIDE[name]
     with pytest.raises(Unusable) as refused:
-        develop(image(), "id_front")
-    assert refused.value.problem == problem, what
+        develop(hostile.build(), "id_front")
+    assert refused.value.problem == hostile.problem
 
 
 def test_the_largest_photo_allowed_fits_into_the_room():
     side = int(MOST_PIXELS**0.5) - 8
     with pytest.raises(Unusable) as refused:
-        develop(pictures.png(side, side), "score_report")
+        develop(png_of(png_head(side, side, colour=2), side * (3 * side + 1)), "score_report")
     assert refused.value.problem == "blurred", "it was decoded and looked at"
     assert peak_of_children() < MEMORY
 
