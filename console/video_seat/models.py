@@ -49,6 +49,8 @@ class VideoSession(Base):
     acknowledged_at: Mapped[datetime | None]  # the investor saw name and licence and agreed to the recording (V3)
     investor_away_since: Mapped[datetime | None]
     witness_away_since: Mapped[datetime | None]
+    investor_away_since: Mapped[datetime | None]
+    witness_away_since: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     verdict: Mapped[Verdict | None]
     internal_note: Mapped[str] = mapped_column(String(400), default="")
@@ -56,6 +58,7 @@ class VideoSession(Base):
     witness: Mapped[Staff] = relationship()
     marks: Mapped[list[CheckMark]] = relationship(back_populates="session", order_by="CheckMark.id")
     recordings: Mapped[list[Recording]] = relationship(back_populates="session", order_by="Recording.id")
+    events: Mapped[list[CallEvent]] = relationship(back_populates="session", order_by="CallEvent.at, CallEvent.id")
     events: Mapped[list[CallEvent]] = relationship(back_populates="session", order_by="CallEvent.at, CallEvent.id")
     __table_args__ = (
         Index(
@@ -146,3 +149,86 @@ class CallEvent(Base):
     facts: Mapped[dict[str, Any]]
     session: Mapped[VideoSession] = relationship(back_populates="events")
     __table_args__ = (UniqueConstraint("session_id", "kind", "side", "at"),)
+
+
+class CallEventKind(StrEnum):
+    """What can happen in a call. The first seven are the media node's words."""
+
+    CONNECTED = "connected"
+    LOST = "lost"
+    RECORDING = "recording"
+    RESIZED = "resized"
+    RECORDING_FAILED = "recording_failed"
+    DISK_LOW = "disk_low"
+    DISK_OK = "disk_ok"
+    PAGE_GONE = "page_gone"
+    PAGE_BACK = "page_back"
+    MOVED = "moved"
+    RESUMED = "resumed"
+    RESTARTED = "restarted"
+    DROPPED = "dropped"
+    TEXT_SENT = "text_sent"
+    DIGITS_ASKED = "digits_asked"
+    DIGITS_ANSWERED = "digits_answered"
+    SMS_ASKED = "sms_asked"
+    SMS_ANSWERED = "sms_answered"
+
+
+class CallEvent(Base):
+    """One thing that happened in a call, at server time. ``side`` is investor, witness or ''. Written by timeline.happened only."""
+
+    __tablename__ = "call_events"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("video_sessions.id"))
+    at: Mapped[datetime]
+    kind: Mapped[CallEventKind]
+    side: Mapped[str] = mapped_column(String(10), default="")
+    facts: Mapped[dict[str, Any]]
+    session: Mapped[VideoSession] = relationship(back_populates="events")
+    __table_args__ = (UniqueConstraint("session_id", "kind", "side", "at"),)
+
+
+class Outcome(StrEnum):
+    """What a supervisor decided about a suspicion."""
+
+    REQUEUED = "requeued"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+
+
+OUTCOME_TITLES = {Outcome.REQUEUED: "放回队首", Outcome.REJECTED: "驳回", Outcome.REFUSED: "终止办理"}
+
+
+class Suspicion(Base):
+    """可疑: what a witness told the supervisor about a call. Whoever raised it never decides it (the database refuses).
+
+    The signs are the call's ``grounds``. ``words`` and ``decision_words`` never reach the investor.
+    """
+
+    __tablename__ = "suspicions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("video_sessions.id"), unique=True)
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
+    words: Mapped[str | None] = mapped_column(EncryptedText("suspicion.words"))
+    raised_by: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    raised_person: Mapped[str] = mapped_column(String(40))
+    raised_at: Mapped[datetime]
+    outcome: Mapped[Outcome | None]
+    decision_words: Mapped[str | None] = mapped_column(EncryptedText("suspicion.decision_words"))
+    decided_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    decided_person: Mapped[str | None] = mapped_column(String(40))
+    decided_at: Mapped[datetime | None]
+    session: Mapped[VideoSession] = relationship()
+    branch: Mapped[Branch] = relationship()
+    raiser: Mapped[Staff] = relationship(foreign_keys=raised_by)
+    decider: Mapped[Staff | None] = relationship(foreign_keys=decided_by)
+    __table_args__ = (
+        CheckConstraint("decided_person IS NULL OR decided_person <> raised_person", name="four_eyes"),
+        Index(
+            "ix_suspicions_open",
+            "branch_id",
+            "raised_at",
+            sqlite_where=text("outcome IS NULL"),
+            postgresql_where=text("outcome IS NULL"),
+        ),
+    )

@@ -1,0 +1,219 @@
+"""What happened in a call and when; which times of it were recorded and which were not.
+
+A *moment* is a time within a segment of the investor's side. A *gap* is a time between the investor's consent and the end in
+which that side was not recorded. Page, checklist and review read these same functions.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from .models import CallEvent, CallEventKind, Recording, VideoSession
+
+INVESTOR, WITNESS = "investor", "witness"
+ROUNDING = timedelta(milliseconds=50)  # two times that are meant to be the same one
+CLUSTER = timedelta(seconds=1)  # what a recording that stopped may have lost (worker/media/webm.py)
+FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+def happened(
+    session: Session, call: VideoSession, kind: CallEventKind, at: datetime, side: str = "", **facts: Any
+) -> CallEvent | None:
+    """Write one event of the call; None when it was written before (another web process heard it as well)."""
+    known = select(CallEvent.id).where(
+        CallEvent.session_id == call.id, CallEvent.kind == kind, CallEvent.side == side, CallEvent.at == at
+    )
+    if session.scalar(known) is not None:
+        return None
+    event = CallEvent(kind=kind, side=side, at=at, facts=facts)
+    try:
+        with session.begin_nested():
+            event.session = call
+            session.flush()
+    except IntegrityError:
+        return None
+    return event
+
+
+# --- what was recorded
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of one recording without interruption; ``ended`` is None while it runs."""
+
+    number: int
+    began: datetime
+    ended: datetime | None
+
+
+class Why(StrEnum):
+    """Why nothing was recorded: not yet connected, the line was down, or the recording itself failed."""
+
+    CONNECTING = "connecting"
+    LINE = "line"
+    RECORDING = "recording"
+
+
+@dataclass(frozen=True)
+class Gap:
+    began: datetime
+    ended: datetime
+    why: Why
+
+    def holds(self, moment: datetime) -> bool:
+        return self.began <= moment < self.ended
+
+
+def segments(call: VideoSession, side: str = INVESTOR) -> list[Segment]:
+    """What is or was being recorded of ``side``, oldest first: as the node told it, put right by the files that were kept."""
+    told = list(_told(call, side))
+    kept = {recording.segment: recording for recording in call.recordings if recording.side == side}
+    found = [piece for piece in told if piece.number not in kept]
+    for number, recording in kept.items():
+        found += _as_kept([piece for piece in told if piece.number == number], recording)
+    return sorted(found, key=lambda piece: piece.began)
+
+
+def _told(call: VideoSession, side: str) -> Iterator[Segment]:
+    running: Segment | None = None
+    last, connected_at = 0, None
+    for event in sorted(call.events, key=lambda each: (each.at, each.id or 0)):
+        if event.side not in (side, ""):
+            continue
+        number = int(event.facts.get("segment") or 0)
+        if event.kind is CallEventKind.CONNECTED:
+            connected_at = event.at
+            if running is None and number and number == last:  # silent for a while, on the same line
+                running = Segment(number, event.at, None)
+        elif event.kind is CallEventKind.RECORDING:
+            if running is not None and running.number == number:
+                continue
+            if running is not None:  # nobody said that its line was replaced
+                yield replace(running, ended=max(running.began, connected_at or event.at))
+            running, last = Segment(number, event.at, None), number
+        elif running is not None and (ended := _end_told_by(event)) is not None:
+            yield replace(running, ended=max(running.began, ended))
+            running = None
+            last = 0 if event.kind is not CallEventKind.LOST else last
+    if running is not None:
+        yield replace(running, ended=call.ended_at)
+
+
+def _end_told_by(event: CallEvent) -> datetime | None:
+    if event.kind is CallEventKind.RECORDING_FAILED:
+        return event.at - CLUSTER
+    if event.kind is CallEventKind.RESTARTED:
+        return event.at
+    if event.kind in (CallEventKind.LOST, CallEventKind.MOVED):
+        since = event.facts.get("since")
+        return datetime.fromisoformat(since) if since else event.at
+    return None
+
+
+def _as_kept(pieces: list[Segment], recording: Recording) -> list[Segment]:
+    """The file says when it begins and ends, the node when it paused in between."""
+    began, ended = recording.started_at, recording.started_at + timedelta(milliseconds=recording.duration_ms)
+    if not pieces:
+        return [Segment(recording.segment, began, ended)]
+    whole = [replace(pieces[0], began=began), *pieces[1:]]
+    whole[-1] = replace(whole[-1], ended=ended)
+    return [piece for piece in whole if piece.ended is None or piece.ended > piece.began]
+
+
+# --- what was not
+
+
+def gaps(call: VideoSession, pieces: Iterable[Segment], until: datetime = FOREVER) -> list[Gap]:
+    """The times after the consent that no segment covers, up to the end of the call or ``until``."""
+    if call.acknowledged_at is None:
+        return []
+    found, at, end, first = [], call.acknowledged_at, call.ended_at or until, True
+    for piece in sorted(pieces, key=lambda each: each.began):
+        if piece.ended is not None and piece.ended <= call.acknowledged_at:
+            continue
+        if piece.began - at > ROUNDING:
+            found.append(Gap(at, min(piece.began, end), _why(call, at, first)))
+        at, first = max(at, piece.ended or end), False
+        if at >= end:
+            break
+    if end - at > ROUNDING:
+        found.append(Gap(at, end, _why(call, at, first)))
+    return [gap for gap in found if gap.ended > gap.began]
+
+
+def _why(call: VideoSession, at: datetime, first: bool) -> Why:
+    failed = any(
+        event.kind is CallEventKind.RECORDING_FAILED
+        and event.side == INVESTOR
+        and abs(event.at - CLUSTER - at) < CLUSTER
+        for event in call.events
+    )
+    return Why.RECORDING if failed else Why.CONNECTING if first else Why.LINE
+
+
+def uncovered(call: VideoSession, moment: datetime) -> Gap | None:
+    """The gap in which ``moment`` lies: what was said then is on no recording. None: it is recorded."""
+    return next((gap for gap in gaps(call, segments(call)) if gap.holds(moment)), None)
+
+
+def counts(call: VideoSession, moment: datetime) -> bool:
+    """Whether something proved at ``moment`` still counts: not what came before a conversation that began again."""
+    return call.acknowledged_at is not None and moment >= call.acknowledged_at
+
+
+def flaws(call: VideoSession) -> list[str]:
+    """What keeps the whole call, as it stands now, from being passed; in words for the witness."""
+    words = []
+    disk = _last(call, ("",), CallEventKind.DISK_LOW, CallEventKind.DISK_OK, CallEventKind.MOVED)
+    if disk is CallEventKind.DISK_LOW:
+        words.append("录像节点磁盘空间不足，录像可能不完整，请按技术故障结束")
+    written = [_last(call, (s,), CallEventKind.RECORDING, CallEventKind.RECORDING_FAILED) for s in (INVESTOR, WITNESS)]
+    if CallEventKind.RECORDING_FAILED in written:
+        words.append("录像写入失败，现在没有在录，请按技术故障结束")
+    return words
+
+
+def _last(call: VideoSession, sides: tuple[str, ...], *kinds: CallEventKind) -> CallEventKind | None:
+    return next((e.kind for e in reversed(_in_order(call)) if e.kind in kinds and e.side in sides), None)
+
+
+def _in_order(call: VideoSession) -> list[CallEvent]:
+    """As we learnt of them: clocks of different machines do not matter here."""
+    return sorted(call.events, key=lambda each: each.id or 0)
+
+
+# --- who is away
+
+
+def is_away(call: VideoSession, side: str) -> bool:
+    """Whether this side's line or page is known to be gone, by the last word about each."""
+    media = page = False
+    for event in _in_order(call):
+        stale = event.facts.get("node", call.node) != call.node
+        if event.kind in (CallEventKind.MOVED, CallEventKind.RESTARTED):
+            media = event.kind is CallEventKind.MOVED
+        elif event.side != side or stale:
+            continue
+        elif event.kind in (CallEventKind.LOST, CallEventKind.CONNECTED):
+            media = event.kind is CallEventKind.LOST
+        elif event.kind in (CallEventKind.PAGE_GONE, CallEventKind.PAGE_BACK):
+            page = event.kind is CallEventKind.PAGE_GONE
+    return media or page
+
+
+def was_interrupted(call: VideoSession) -> bool:
+    """Whether a line (not only a page) was gone since the conversation last went on."""
+    gone = False
+    for event in _in_order(call):
+        if event.kind in (CallEventKind.LOST, CallEventKind.MOVED):
+            gone = True
+        elif event.kind in (CallEventKind.RESUMED, CallEventKind.RESTARTED):
+            gone = False
+    return gone
