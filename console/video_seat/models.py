@@ -115,43 +115,6 @@ class Recording(Base):
 
 
 class CallEventKind(StrEnum):
-    """What can happen in a call. The first five are the node's words, the pages' and the desk's follow."""
-
-    CONNECTED = "connected"
-    LOST = "lost"
-    RECORDING = "recording"
-    RESIZED = "resized"
-    RECORDING_FAILED = "recording_failed"
-    DISK_LOW = "disk_low"
-    DISK_OK = "disk_ok"
-    PAGE_GONE = "page_gone"
-    PAGE_BACK = "page_back"
-    MOVED = "moved"
-    RESUMED = "resumed"
-    RESTARTED = "restarted"
-    DROPPED = "dropped"
-    TEXT_SENT = "text_sent"
-    DIGITS_ASKED = "digits_asked"
-    DIGITS_ANSWERED = "digits_answered"
-    SMS_ASKED = "sms_asked"
-    SMS_ANSWERED = "sms_answered"
-
-
-class CallEvent(Base):
-    """One thing that happened in a call, at server time. ``side`` is investor, witness or ''. Written by timeline.happened only."""
-
-    __tablename__ = "call_events"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    session_id: Mapped[int] = mapped_column(ForeignKey("video_sessions.id"))
-    at: Mapped[datetime]
-    kind: Mapped[CallEventKind]
-    side: Mapped[str] = mapped_column(String(10), default="")
-    facts: Mapped[dict[str, Any]]
-    session: Mapped[VideoSession] = relationship(back_populates="events")
-    __table_args__ = (UniqueConstraint("session_id", "kind", "side", "at"),)
-
-
-class CallEventKind(StrEnum):
     """What can happen in a call. The first seven are the media node's words."""
 
     CONNECTED = "connected"
