@@ -49,8 +49,6 @@ class VideoSession(Base):
     acknowledged_at: Mapped[datetime | None]  # the investor saw name and licence and agreed to the recording (V3)
     investor_away_since: Mapped[datetime | None]
     witness_away_since: Mapped[datetime | None]
-    investor_away_since: Mapped[datetime | None]
-    witness_away_since: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     verdict: Mapped[Verdict | None]
     internal_note: Mapped[str] = mapped_column(String(400), default="")
@@ -58,7 +56,6 @@ class VideoSession(Base):
     witness: Mapped[Staff] = relationship()
     marks: Mapped[list[CheckMark]] = relationship(back_populates="session", order_by="CheckMark.id")
     recordings: Mapped[list[Recording]] = relationship(back_populates="session", order_by="Recording.id")
-    events: Mapped[list[CallEvent]] = relationship(back_populates="session", order_by="CallEvent.at, CallEvent.id")
     events: Mapped[list[CallEvent]] = relationship(back_populates="session", order_by="CallEvent.at, CallEvent.id")
     __table_args__ = (
         Index(
