@@ -101,6 +101,16 @@ def test_at_least_one_card_remains(cards) -> None:
     assert ways.hand_in(client, case_no, "bank_card").status_code == 302
 
 
+def test_a_card_on_record_deleted_by_mistake_comes_back_once(cards) -> None:
+    client, case_no = cards
+    (known,) = keys(client, case_no)
+    client.post(f"/case/{case_no}/bank_card/remove", data={"key": known})
+    for _ in range(2):
+        assert client.post(f"/case/{case_no}/bank_card/restore", data={"key": known}).status_code == 200
+    assert keys(client, case_no) == [known]
+    assert client.post(f"/case/{case_no}/bank_card/restore", data={"key": "known0"}).status_code == 404
+
+
 def test_a_card_whose_photo_is_not_ready_keeps_the_step_open(cards) -> None:
     client, case_no = cards
     photo = ways.upload(client, f"/case/{case_no}/bank_card/photo", bank_card()).get_json()["id"]

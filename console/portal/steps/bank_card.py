@@ -1,7 +1,7 @@
 """银行卡照片上传 (web manual, 2.3): the cards on record, which may be deleted, and new ones with number, bank and photo."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
@@ -31,6 +31,7 @@ Card = dict[str, Any]  # key, bank, number, evidence (public id or None), known
 def show(session: Session, case: Case) -> dict[str, Any]:
     return {
         "cards": [(card, _photo(session, case, card)) for card in _cards(session, case)],
+        "taken_off": _taken_off(case, _cards(session, case)),
         "banks": BANKS,
         "prefixes": PREFIXES,
         "most": MOST_CARDS,
@@ -52,10 +53,8 @@ def submit(session: Session, case: Case, form: Mapping[str, str], mark: Stamp) -
 
 
 def facts(session: Session, case: Case) -> dict[str, Any]:
-    cards = (case.data_of(KEY) or {}).get("cards", ())
-    on_record = {card["number"] for card in _on_record(case)}
-    kept = {card["number"] for card in cards}
-    return {"cards": cards, "deleted": [card for card in _on_record(case) if card["number"] in on_record - kept]}
+    cards = (case.data_of(KEY) or {}).get("cards", [])
+    return {"cards": cards, "deleted": _taken_off(case, cards)}
 
 
 def routes(bp: Blueprint) -> None:
@@ -108,6 +107,23 @@ def routes(bp: Blueprint) -> None:
             cases.save_draft(session, case, KEY, {"cards": [c for c in cards if c is not card]}, mark.at)
             return jsonify(removed=True)
 
+    @bp.post("/case/<case_no>/bank_card/restore")
+    @investor_only
+    @naming_fields
+    def restore_card(case_no: str) -> Response:
+        """A card on record that was deleted by mistake is back; asked for twice, it is back once."""
+        mark = stamp()
+        with transaction() as session:
+            case = at_work(session, case_no, KEY, mark)
+            cards = _cards(session, case)
+            card = next((card for card in _on_record(case) if card["key"] == request.form.get("key")), None)
+            if card is None:
+                raise NotFound
+            if card in _taken_off(case, cards):
+                _require_room(cards)
+                cases.save_draft(session, case, KEY, {"cards": [*cards, card]}, mark.at)
+            return jsonify(restored=True)
+
 
 def _cards(session: Session, case: Case) -> list[Card]:
     """What the investor has put together so far; at first, what the broker has on record."""
@@ -123,12 +139,22 @@ def _on_record(case: Case) -> list[Card]:
     ]
 
 
+def _taken_off(case: Case, cards: Sequence[Card]) -> list[Card]:
+    """The cards on record that are not among ``cards``."""
+    kept = {card["number"] for card in cards}
+    return [card for card in _on_record(case) if card["number"] not in kept]
+
+
+def _require_room(cards: Sequence[Card]) -> None:
+    if len(cards) >= MOST_CARDS:
+        raise NotYet({"": f"最多登记 {MOST_CARDS} 张银行卡，请先删除不需要的卡。"})
+
+
 def _new_card(session: Session, case: Case, form: Mapping[str, str], cards: list[Card]) -> Card:
     """Raises NotYet, with every fault at once."""
     number, bank = plain(form.get("number")), form.get("bank", "")
     errors: dict[str, str] = {}
-    if len(cards) >= MOST_CARDS:
-        errors[""] = f"最多登记 {MOST_CARDS} 张银行卡，请先删除不需要的卡。"
+    _require_room(cards)
     if not is_card_number(number):
         errors["number"] = "银行卡号不正确。请对照卡面逐位核对，通常为 16 到 19 位数字。"
     elif any(card["number"] == number for card in cards):

@@ -27,6 +27,17 @@ cards.addEventListener("click", async (event) => {
   }
 });
 
+cards.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-restore]");
+  if (!button) return;
+  try {
+    await act(button, cards.dataset.restoreUrl, { key: button.dataset.restore });
+    await fresh.refresh();
+  } catch (error) {
+    toast(error.message, "bad");
+  }
+});
+
 photo.addEventListener("change", async (event) => {
   const input = event.target.closest("[data-upload]");
   if (!input?.files.length) return;
