@@ -66,11 +66,18 @@ def phone(browser: Browser, address: str, as_investor) -> Iterator[Callable[...,
 class Late:
     def __init__(self, page: Page, name: str):
         self.waiting: list[Route] = []
-        page.route(f"**/{name}.js", lambda route: self.waiting.append(route))
+        self.held = True
+        page.route(f"**/{name}.js", lambda route: self.waiting.append(route) if self.held else route.continue_())
 
     def arrives(self) -> None:
         for route in self.waiting:
             route.continue_()
+
+    def gets_lost(self) -> None:
+        """As when the web process ends in the middle; what is asked for after it arrives."""
+        self.held = False
+        for route in self.waiting:
+            route.abort("connectionreset")
 
 
 def test_a_form_that_asks_first_cannot_be_sent_before_its_script_can_ask(phone) -> None:
@@ -105,3 +112,14 @@ def test_a_dialog_that_opens_before_its_own_script_came_cannot_be_sent(phone) ->
     save.click()
     expect(page.get_by_role("alert").filter(visible=True).first).to_be_visible()
     assert page.url.endswith("/bank_card")
+
+
+@pytest.mark.parametrize("lost", ["boot", "ticking"])
+def test_a_page_whose_scripts_did_not_all_arrive_is_fetched_again_by_itself(phone, lost: str) -> None:
+    page = phone(held=lost)
+    expect(page.get_by_role("button", name="下一步")).to_be_visible()
+    page.wait_for_timeout(300)  # the modules that others import are asked for last
+    page.late.gets_lost()
+    page.get_by_role("button", name="新增银行卡").click()
+    save = page.get_by_role("button", name="保存银行卡")
+    expect(save).to_be_enabled()
