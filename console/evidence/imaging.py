@@ -11,13 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import pillow_heif
 from PIL import ExifTags, Image, ImageFilter
 
 from .corners import Array, Quad, find_corners, homography
 from .heads import Unusable, judge_size, read_head
 
-pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 DECODERS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", "image/heic": "HEIF"}
 RESIZABLE = ("RGB", "RGBA", "L", "CMYK", "YCbCr")
 WORKING_SIDE = 3200
@@ -109,17 +107,26 @@ def prepare(image: bytes, kind: str) -> Prepared:
 @contextmanager
 def _opened(image: bytes) -> Iterator[Image.Image]:
     """The picture with its head read and its size judged. Whatever decoders raise within becomes Unusable."""
-    head = read_head(image)
+    decoder = _decoder(read_head(image).media_type)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are judged here
-            with Image.open(io.BytesIO(image), formats=(DECODERS[head.media_type],)) as picture:
+            with Image.open(io.BytesIO(image), formats=(decoder,)) as picture:
                 judge_size(*picture.size)
                 yield picture
     except (Unusable, MemoryError):
         raise
     except Exception as error:  # decoders have no common ancestor of their errors
         raise Unusable("unreadable") from error
+
+
+def _decoder(media_type: str) -> str:
+    """Its name in Pillow."""
+    if media_type == "image/heic":
+        import pillow_heif  # slow to come, and nobody else's photo should meet it
+
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+    return DECODERS[media_type]
 
 
 def _decode(image: bytes) -> tuple[Image.Image, int, float]:

@@ -68,7 +68,7 @@ def start_worker(redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[Calla
             command = [sys.executable, "-c", SCRIPT, redis_url]
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, preexec_fn=ends_with_us())
         started.append(process)
-        eventually(lambda: any(worker.pid == process.pid for worker in Worker.all(connection=redis)))
+        eventually(lambda: ready(redis, process.pid))
         return process
 
     yield start
@@ -76,6 +76,11 @@ def start_worker(redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[Calla
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def ready(redis: Redis, pid: int) -> bool:
+    """It listens, for jobs and for signals."""
+    return any(worker.pid == pid and worker.get_state() in ("idle", "busy") for worker in Worker.all(connection=redis))
 
 
 def eventually(holds: Callable[[], bool]) -> None:
