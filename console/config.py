@@ -12,6 +12,11 @@
 ``CONSOLE_SMS``            ``development`` (default: messages go to a page) or ``http`` (a gateway)
 ``CONSOLE_SMS_URL/_KEY``   the gateway's address and the key that signs for it (console/adapters/sms.py)
 ``CONSOLE_MEDIA_HOST``     the address on which the media node takes calls (default 127.0.0.1)
+``CONSOLE_CALL_GRACE``     seconds a side of a call may be away before it goes back to the queue (default 30)
+``CONSOLE_AFTER_DROP``     ``resume`` (default) or ``restart``: whether an interrupted conversation goes on or begins again
+``CONSOLE_TURN_URLS``      ``turn:turn.example.com:3478?transport=udp,turns:…``: relays for closed networks (default none)
+``CONSOLE_TURN_SECRET``    what the relay's ``static-auth-secret`` is (deploy/turnserver.conf)
+``CONSOLE_TURN_TTL``       seconds a credential for the relay is good for (default 600)
 ``CONSOLE_VIDEO_HOURS``    ``09:00-17:00``, Shanghai time (default the whole day)
 ``CONSOLE_STAFF_SESSION``  minutes a staff sign-in lasts (default 720)
 ``CONSOLE_INVESTOR_SESSION``  minutes an investor's sign-in lasts (default 120)
@@ -22,6 +27,7 @@
 
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
@@ -32,6 +38,8 @@ from urllib.parse import quote, urlsplit
 
 LONGEST_SOCKET_PATH = 107  # bytes; sockaddr_un.sun_path less its final zero
 SMS_ADAPTERS = ("development", "http")
+TURN_URL = re.compile(r"turns?:(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(\?transport=(udp|tcp))?")
+AFTER_DROP = ("resume", "restart")
 
 
 class ConfigError(Exception):
@@ -81,6 +89,11 @@ class Settings:
     sms_url: str = ""
     sms_key: str = field(default="", repr=False)
     media_host: str = "127.0.0.1"
+    call_grace: timedelta = timedelta(seconds=30)
+    after_drop: str = "resume"
+    turn_urls: tuple[str, ...] = ()
+    turn_secret: str = field(default="", repr=False)
+    turn_ttl: timedelta = timedelta(minutes=10)
     video_hours: VideoHours = WHOLE_DAY
     staff_session: timedelta = timedelta(hours=12)
     investor_session: timedelta = timedelta(hours=2)
@@ -108,6 +121,11 @@ class Settings:
             sms_url=environ.get("CONSOLE_SMS_URL") or "",
             sms_key=environ.get("CONSOLE_SMS_KEY") or "",
             media_host=environ.get("CONSOLE_MEDIA_HOST") or "127.0.0.1",
+            call_grace=timedelta(seconds=_number(environ, "CONSOLE_CALL_GRACE", 30, 5, 600)),
+            after_drop=_one_of(environ, "CONSOLE_AFTER_DROP", AFTER_DROP),
+            turn_urls=_turn_urls(environ),
+            turn_secret=environ.get("CONSOLE_TURN_SECRET") or "",
+            turn_ttl=timedelta(seconds=_number(environ, "CONSOLE_TURN_TTL", 600, 60, 86400)),
             video_hours=_video_hours(environ),
             staff_session=timedelta(minutes=_number(environ, "CONSOLE_STAFF_SESSION", 720, 1, 7 * 24 * 60)),
             investor_session=timedelta(minutes=_number(environ, "CONSOLE_INVESTOR_SESSION", 120, 1, 7 * 24 * 60)),
@@ -131,6 +149,11 @@ class Settings:
             "CONSOLE_SMS_URL": self.sms_url,
             "CONSOLE_SMS_KEY": self.sms_key,
             "CONSOLE_MEDIA_HOST": self.media_host,
+            "CONSOLE_CALL_GRACE": str(int(self.call_grace.total_seconds())),
+            "CONSOLE_AFTER_DROP": self.after_drop,
+            "CONSOLE_TURN_URLS": ",".join(self.turn_urls),
+            "CONSOLE_TURN_SECRET": self.turn_secret,
+            "CONSOLE_TURN_TTL": str(int(self.turn_ttl.total_seconds())),
             "CONSOLE_VIDEO_HOURS": str(self.video_hours),
             "CONSOLE_STAFF_SESSION": str(int(self.staff_session.total_seconds() // 60)),
             "CONSOLE_INVESTOR_SESSION": str(int(self.investor_session.total_seconds() // 60)),
@@ -243,6 +266,17 @@ def _sms(environ: Mapping[str, str]) -> str:
         if not environ.get("CONSOLE_SMS_KEY"):
             raise ConfigError("CONSOLE_SMS_KEY: CONSOLE_SMS=http needs the key that signs for the gateway")
     return adapter
+
+
+def _turn_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """RFC 7065. A relay without a secret would be open to everybody, or useless."""
+    urls = tuple(url.strip() for url in (environ.get("CONSOLE_TURN_URLS") or "").split(",") if url.strip())
+    for url in urls:
+        if not TURN_URL.fullmatch(url):
+            raise ConfigError(f"CONSOLE_TURN_URLS: {url!r} must read like turn:turn.example.com:3478?transport=udp")
+    if urls and not environ.get("CONSOLE_TURN_SECRET"):
+        raise ConfigError("CONSOLE_TURN_SECRET: CONSOLE_TURN_URLS needs the secret that the relay knows too")
+    return urls
 
 
 def _video_hours(environ: Mapping[str, str]) -> VideoHours:

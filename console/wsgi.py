@@ -38,9 +38,12 @@ def main() -> int:
     _raise_file_limit()
     from console import access  # after the patching, and after the settings proved sound
     from console.app import create_app
+    from console.video_seat import signalling
+    from console.video_seat.listening import Listener
 
     app = create_app(settings)
     runtime.spawn(access.keep_doors)
+    runtime.spawn(Listener(app.extensions["redis"], signalling.terms_of(settings)).run)
     serve(app, settings.host, settings.port)
     return 0
 

@@ -5,12 +5,14 @@ Redis may forget a job (it is not the truth); the database and the spool do not,
 
 import re
 import struct
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import structlog
+from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import CursorResult, delete, select
 
@@ -21,10 +23,13 @@ from console.jobs import Job, enqueue, pending
 from console.people.models import Captcha, OutgoingSms, SmsCode
 from console.queues import seats
 from console.stamp import Stamp
+from console.video_seat.listening import NODE_PATIENCE, Listener
+from console.video_seat.signalling import terms_of
 from worker import house
 from worker.media import webm
+from worker.media.announce import Announcer
 from worker.media.repair import duration_ms, is_sealed
-from worker.media.spool import NOTE_SUFFIX, sha256
+from worker.media.spool import NOTE_SUFFIX, Spool, sha256
 
 PHOTO_PATIENCE = timedelta(seconds=20)
 RECORDING_PATIENCE = timedelta(seconds=60)
@@ -38,7 +43,7 @@ def sweep() -> None:
     """Safe to run at any time and twice at once: everything it asks for is itself safe to run twice."""
     house.opened()
     now = datetime.now(UTC)
-    parts: tuple[Callable[[datetime], int], ...] = (photos, recordings, silent_seats, proofs)
+    parts: tuple[Callable[[datetime], int], ...] = (photos, orphans, recordings, broken_calls, silent_seats, proofs)
     done = {part.__name__: _swept(part, now) for part in parts}
     if any(done.values()):
         log.info("swept", **done)
@@ -73,6 +78,27 @@ def recordings(now: datetime) -> int:
     left = list(left_behind(house.settings().media_spool, now - RECORDING_PATIENCE))
     asked = {ids.get("path") for ids in pending(Job.KEEP_RECORDING)} if left else set()
     return sum(enqueue(Job.KEEP_RECORDING, **take_of(path)) for path in left if str(path) not in asked)
+
+
+def orphans(now: datetime) -> int:
+    """Recordings of a node that was killed and did not come back: finished and announced, how many. Nobody holds their notes."""
+    settings = house.settings()
+    if not settings.media_spool.is_dir():
+        return 0
+    return Announcer(lambda: Redis.from_url(settings.redis_url)).sweep(Spool(settings.media_spool))
+
+
+def broken_calls(now: datetime) -> int:
+    """Calls whose grace is over, and calls on dead nodes, should no web process look after them: how many were ended."""
+    settings = house.settings()
+    with Redis.from_url(settings.redis_url) as redis:
+        listener = Listener(redis, terms_of(settings))
+        listener.catch_up()
+        ended = listener.look_after(now)
+        if listener.suspects:
+            time.sleep(NODE_PATIENCE)
+            ended += listener.look_after(now)
+        return len(ended)
 
 
 def left_behind(spool: Path, before: datetime) -> Iterable[Path]:

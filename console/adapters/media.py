@@ -8,14 +8,16 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from redis import Redis
 
 NODES_KEY = "media:nodes"
+HAPPENED_KEY = "media:happened"
 RESERVED_SECONDS = 15  # a place is held this long for the offer that follows
-POLL_SECONDS = 2  # one blocking read; shorter than the client's socket timeout
+POLL_SECONDS = 1  # one blocking read; shorter than the client's socket timeout. Between two: does the node still live?
+READ_AT_ONCE = 200  # events
 STREAM_LENGTH = 1000
 FORGET_NODE_AFTER = 3600  # seconds
 
@@ -55,7 +57,7 @@ class MediaTimeout(Exception):
 class MediaRefused(Exception):
     """The node answered with an error; `.code` says which.
 
-    `bad_offer`, `stale_epoch`, `draining`, `full`, `no_call`, `no_leg`, `no_picture`, `call_over`, `stale_command`,
+    `bad_offer`, `stale_epoch`, `draining`, `full`, `disk_low`, `no_call`, `no_leg`, `no_picture`, `call_over`, `stale_command`,
     `bad_command`, `failed`.
     """
 
@@ -72,6 +74,19 @@ class Snapshot:
     width: int
     height: int
     at: datetime
+
+
+@dataclass(frozen=True)
+class NodeEvent:
+    """What a node said about a call. `id` is its place among all of them; `at` is the node's clock."""
+
+    id: str
+    node: str
+    call: str
+    side: str
+    event: str
+    at: datetime
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -108,6 +123,25 @@ class MediaNodes:
         states = ((name, self._redis.hgetall(f"media:node:{name}")) for name in names)
         return [_node_state(name, state) for name, state in states if state]
 
+    def lives(self, node: str) -> bool:
+        """Whether the node was heard of within the last seconds."""
+        return bool(self._redis.exists(f"media:node:{node}"))
+
+    def last_beat(self, node: str) -> datetime | None:
+        """When the node was heard of last, by its clock."""
+        score: Any = self._redis.zscore(NODES_KEY, node)
+        return datetime.fromtimestamp(score, UTC) if score is not None else None
+
+    def now_ms(self) -> int:
+        """Redis's clock: one for all web processes, so that it can number what they send."""
+        seconds, micros = self._redis.time()
+        return seconds * 1000 + micros // 1000
+
+    def events(self, after: str, block_ms: int | None = None) -> list[NodeEvent]:
+        """What the nodes said after the event `after` (an id, or `<ms>-0`), in order; waits for some up to `block_ms`."""
+        found: Any = self._redis.xread({HAPPENED_KEY: after}, count=READ_AT_ONCE, block=block_ms)
+        return [event for entry, fields in _entries(found) if (event := _event(entry, fields)) is not None]
+
     def offer(self, session_no: str, side: str, sdp: str, *, node: str, epoch: int, timeout: float = 10) -> str:
         """Pass an SDP offer on and return the answer. `side` is investor or witness.
 
@@ -138,7 +172,7 @@ class MediaNodes:
         return Snapshot(reply["path"], reply["width"], reply["height"], datetime.fromisoformat(reply["at"]))
 
     def _ask(self, node: str, timeout: float, *, even_if_gone: bool = False, **command: Any) -> dict[str, Any]:
-        lives = bool(self._redis.exists(f"media:node:{node}"))
+        lives = self.lives(node)
         if not lives and not even_if_gone:
             raise NoMediaNode(node)
         identity = uuid.uuid4().hex
@@ -146,18 +180,21 @@ class MediaNodes:
         self._redis.xadd(f"media:commands:{node}", {"body": body}, maxlen=STREAM_LENGTH, approximate=True)
         if not lives:
             raise NoMediaNode(node)
-        reply = self._wait_for_reply(identity, timeout)
+        reply = self._wait_for_reply(identity, timeout, None if even_if_gone else node)
         if not reply["ok"]:
             raise MediaRefused(str(reply["error"]))
         return reply
 
-    def _wait_for_reply(self, identity: str, timeout: float) -> dict[str, Any]:
+    def _wait_for_reply(self, identity: str, timeout: float, node: str | None) -> dict[str, Any]:
+        """Raises MediaTimeout; NoMediaNode as soon as `node` dies meanwhile."""
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             found: Any = self._redis.brpop([f"media:reply:{identity}"], timeout=min(POLL_SECONDS, left))
             if found:
                 reply: dict[str, Any] = json.loads(found[1])
                 return reply
+            if node is not None and not self.lives(node):
+                raise NoMediaNode(node)
         raise MediaTimeout(f"no reply within {timeout} s")
 
 
@@ -174,3 +211,22 @@ def _node_state(name: str, state: Any) -> NodeState:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _entries(found: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """XREAD's answer for one stream, in either protocol version's shape."""
+    if not found:
+        return []
+    lists = next(iter(found.values())) if isinstance(found, dict) else found[0][1]
+    return lists[0] if lists and isinstance(lists[0], list) else lists
+
+
+def _event(entry: bytes, fields: dict[bytes, bytes]) -> NodeEvent | None:
+    """None for what no node of ours wrote: it must not stop what comes after it."""
+    try:
+        body = json.loads(fields[b"body"])
+        known = {name: str(body.pop(name)) for name in ("node", "call", "side", "event", "at")}
+        at = datetime.fromisoformat(known.pop("at"))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
+    return NodeEvent(id=_text(entry), at=at, facts=body, **known)

@@ -17,7 +17,7 @@ from console.db import reading, transaction
 from console.problem import BadPayload, Problem
 from console.queues import estimate
 from console.queues import service as queues
-from console.video_seat import service, signalling
+from console.video_seat import listening, service, signalling
 
 from .steps.video import acknowledged, cue_of, queue_up
 
@@ -32,7 +32,7 @@ class Namespace(Protocol):
 
 
 def register(namespace: Namespace) -> None:
-    for handler in (join_queue, leave_queue, place, acknowledge, offer, call_state, hang_up):
+    for handler in (join_queue, leave_queue, place, acknowledge, offer, call_state, hang_up, ice):
         namespace.add(handler.__name__, on_socket_investor(handler))
 
 
@@ -117,7 +117,7 @@ def offer(payload: Any = None) -> dict[str, Any]:
 
 
 def call_state(payload: Any = None) -> dict[str, Any]:
-    """{status, call, witness, licence_no, acknowledged_at, cue, frame}: what the page of the call shows now."""
+    """{status, call, witness, licence_no, acknowledged_at, cue, frame, away, left}: what the page of the call shows now."""
     with reading() as session:
         case = _case(session, payload)
         call = service.live_call_on(session, case) if case.status is Status.IN_VIDEO else None
@@ -130,13 +130,23 @@ def call_state(payload: Any = None) -> dict[str, Any]:
             "acknowledged_at": call.acknowledged_at.isoformat() if call and call.acknowledged_at else None,
             "cue": cue.cue if cue else None,
             "frame": bool(cue and cue.frame),
+            **(listening.line_state(call, signalling.terms(), stamp().at) if call else {"away": [], "left": None}),
         }
 
 
 def hang_up(payload: Any = None) -> dict[str, Any]:
-    """The investor left the call. It stays open, to come back to, until the witness ends it."""
+    """The investor left the call. It stays open, to come back to, until the grace is over or the witness ends it."""
     with reading() as session:
         call = service.live_call_on(session, _case(session, payload))
     if call is not None:
         live.call_changed(call.case.case_no, call.witness_id, "left", session_no=call.session_no)
     return {"left": call is not None}
+
+
+def ice(payload: Any = None) -> dict[str, Any]:
+    """{servers}: the relays that the next connection of this call may use; good for minutes."""
+    with reading() as session:
+        call = service.live_call_on(session, _case(session, payload))
+    if call is None:
+        raise service.CallOver
+    return {"servers": signalling.ice_servers(f"investor-{call.session_no}")}

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask_socketio import Namespace, join_room
+from flask import current_app, request
+from flask_socketio import Namespace, join_room, rooms
 
 from console import live
 from console.access import case_or_404, me, on_socket_investor
 from console.cases.service import in_flight
 from console.db import reading
+from console.video_seat import presence
 
 from . import calls
 
@@ -28,6 +30,14 @@ class PortalNamespace(Namespace):
         if case is not None:
             join_room(live.case_room(case.case_no))
             join_room(live.branch_room(case.branch_id))
+            presence.arrived(current_app.extensions["redis"], presence.of_case(case.case_no), request.sid)  # type: ignore[attr-defined]
+
+    def on_disconnect(self, *_reason: Any) -> None:
+        """For whoever it was: nothing is told, nothing but the own presence ends."""
+        for room in rooms():
+            if room.startswith(live.case_room("")):
+                case_no = room.removeprefix(live.case_room(""))
+                presence.left(current_app.extensions["redis"], presence.of_case(case_no), request.sid)  # type: ignore[attr-defined]
 
 
 def register() -> None:

@@ -69,6 +69,11 @@ def seated(session: Session, staff_id: int, fence: int) -> Seat:
     return seat
 
 
+def hold(session: Session, staff_id: int) -> Seat | None:
+    """Wait for anybody else who is changing this seat; it is held until the transaction ends."""
+    return _locked(session, staff_id)
+
+
 def _locked(session: Session, staff_id: int) -> Seat | None:
     found = select(Seat).where(Seat.staff_id == staff_id).with_for_update()
     return session.scalar(found, execution_options={"populate_existing": True})

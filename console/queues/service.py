@@ -69,9 +69,9 @@ def leave(session: Session, case: Case, stamp: Stamp) -> None:
     apply(case, Action.LEAVE_QUEUE, stamp)
 
 
-def put_back(session: Session, case: Case, answered: Ticket, stamp: Stamp) -> Ticket:
+def put_back(session: Session, case: Case, answered: Ticket, stamp: Stamp, why: str = "") -> Ticket:
     """After a technical failure: before everybody else, with the same number and the time of the first joining."""
-    apply(case, Action.RETURN_TO_QUEUE, stamp)
+    apply(case, Action.RETURN_TO_QUEUE, stamp, detail={"why": why} if why else None)
     return _issue(session, case, Priority.RETURNED, ticket_no=answered.ticket_no, joined_at=answered.joined_at)
 
 

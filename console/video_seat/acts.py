@@ -22,7 +22,7 @@ from console.queues import seats
 from console.queues.models import Seat, SeatState, Ticket
 from console.stamp import Stamp
 
-from . import service, signalling
+from . import listening, service, signalling
 from .models import CheckResult, VideoSession
 
 T = TypeVar("T")
@@ -112,6 +112,22 @@ def offer(fence: int, session_no: str, sdp: str) -> str:
     return signalling.connect(call, "witness", sdp)
 
 
+def line_of(fence: int, session_no: str) -> dict[str, Any]:
+    """Who is away from the call, and how long it waits for them. Raises CallOver."""
+    with _holding(fence, session_no) as (_, call):
+        if call.ended_at is not None:
+            raise service.CallOver(session_no)
+    return listening.line_state(call, signalling.terms(), stamp().at)
+
+
+def ice(fence: int, session_no: str) -> list[dict[str, Any]]:
+    """The relays that the witness may use. Raises CallOver."""
+    with _holding(fence, session_no) as (_, call):
+        if call.ended_at is not None:
+            raise service.CallOver(session_no)
+    return signalling.ice_servers(f"witness-{session_no}")
+
+
 def take_snapshot(fence: int, session_no: str, kind: Kind) -> Evidence:
     with reading() as session:
         call = my_call(session, session_no)
@@ -145,6 +161,9 @@ def write_note(fence: int, session_no: str, text: str) -> None:
 
 
 def pass_video(fence: int, session_no: str) -> VideoSession:
+    with reading() as session:
+        my_call(session, session_no)
+    signalling.catch_up()  # what the node said until now: no gap is passed over because nobody had heard of it yet
     return _end(fence, session_no, service.pass_video)
 
 

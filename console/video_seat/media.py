@@ -22,7 +22,11 @@ TEXTS = {
     "no_call": "通话还没有接通，或已中断。请等待重新连接后再试。",
     "bad_offer": "浏览器给出的连接信息无法识别。请刷新页面，或换用最新的 Chrome、Edge、Safari。",
     "call_over": "通话已经结束。",
+    "stale_epoch": "连接已由较新的一次取代。",
 }
+
+
+ELSEWHERE = ("draining", "full", "disk_low")  # this node takes no call, another one may
 
 
 class MediaAway(Problem):
@@ -50,13 +54,25 @@ class Media:
         """The node for a new call. Raises MediaAway."""
         return _plainly(self._nodes.place)
 
-    def offer(self, session_no: str, side: str, sdp: str, node: str, epoch: int) -> str:
-        """The answer's SDP. Raises NoMediaNode when the node is gone, MediaAway, MediaSaysNo."""
-        return _plainly(lambda: self._nodes.offer(session_no, side, sdp, node=node, epoch=epoch), gone_is_told=True)
+    def offer(self, session_no: str, side: str, sdp: str, node: str, order: int) -> str:
+        """The answer's SDP; of two offers of a side the one with the smaller ``order`` (see `order`) is refused.
+
+        Raises NoMediaNode when the node is gone or takes no call, MediaAway, MediaSaysNo.
+        """
+        return _plainly(lambda: self._nodes.offer(session_no, side, sdp, node=node, epoch=order), gone_is_told=True)
+
+    def order(self) -> int:
+        """A number that grows from offer to offer, whichever web process passes it on. Raises MediaAway."""
+        return _plainly(self._nodes.now_ms)
 
     def snapshot(self, session_no: str, node: str) -> Snapshot:
         """What the investor's side shows now. Raises MediaAway, MediaSaysNo."""
         return _plainly(lambda: self._nodes.snapshot(session_no, "investor", node=node))
+
+    def hang_up(self, session_no: str, node: str | None) -> None:
+        """End the call at its node and wait until it has."""
+        if node is not None:
+            _hang_up(self._nodes, session_no, node)
 
     def hang_up_soon(self, session_no: str, node: str | None) -> None:
         """End the call at its node, beside the caller: the verdict does not wait for it."""
@@ -89,6 +105,8 @@ def _plainly(ask: Callable[[], T], *, gone_is_told: bool = False) -> T:
             raise
         raise MediaAway(str(error)) from error
     except MediaRefused as refused:
+        if gone_is_told and refused.code in ELSEWHERE:
+            raise NoMediaNode(refused.code) from refused
         raise MediaSaysNo(refused) from refused
     except (MediaTimeout, RedisError) as error:
         raise MediaAway(str(error)) from error

@@ -23,6 +23,7 @@ from console.queues import service as queues
 from console.queues.models import Seat, Ticket
 from console.stamp import Stamp
 
+from . import timeline
 from .checklist import Item, items_of
 from .models import CheckMark, CheckResult, Recording, Verdict, VideoSession
 
@@ -115,18 +116,12 @@ def _calls() -> Select[VideoSession]:
 
 def acknowledge(session: Session, call: VideoSession, stamp: Stamp) -> VideoSession:
     """The investor saw name and 执业资格证号 and agreed to the recording (V3). Said twice counts once."""
+    hold(call.case)
+    session.refresh(call, ["ended_at", "acknowledged_at"])
     _require_live(call)
     if call.acknowledged_at is None:
         call.acknowledged_at = stamp.at
         note(call.case, Happening.RECORDING_AGREED, stamp, session=call.session_no, witness=call.witness.licence_no)
-    return call
-
-
-def moved(session: Session, call: VideoSession, dead: str | None, node: str) -> VideoSession:
-    """The call goes on at another media node, if it is still at the one that died: a new epoch, both sides offer again."""
-    _require_live(call)
-    if call.node == dead:
-        call.node, call.epoch = node, call.epoch + 1
     return call
 
 
@@ -187,7 +182,8 @@ def mark(
     if call.acknowledged_at is None:
         raise NotAcknowledged(call.session_no)
     if item.by_snapshot:
-        fitting = [p for p in snapshots(session, call) if p.kind in item.by_snapshot]
+        taken = [p for p in snapshots(session, call) if timeline.counts(call, p.kept_at)]
+        fitting = [p for p in taken if p.kind in item.by_snapshot]
         if snapshot is not None and snapshot not in fitting:
             raise SnapshotMissing(number, item)
         snapshot = snapshot or (fitting[-1] if fitting else None)
@@ -209,12 +205,14 @@ def _item(call: VideoSession, key: str) -> tuple[int, Item]:
 
 
 def marks_of(call: VideoSession) -> dict[str, CheckMark]:
-    """The mark that counts of each item that has one: the latest."""
-    return {made.item: made for made in call.marks}
+    """The mark that counts of each item that has one: the latest since the conversation began (again)."""
+    return {made.item: made for made in call.marks if timeline.counts(call, made.at)}
 
 
 class Locks:
-    """Why 通过 is locked: numbers of the items with a problem and of those that nobody has proved yet."""
+    """Why 通过 is locked: numbers of the items with a problem, of those that nobody has proved yet, of those whose moment is on
+    no recording; and what is wrong with the recording itself, in words.
+    """
 
     def __init__(self, call: VideoSession):
         marks = marks_of(call)
@@ -223,17 +221,23 @@ class Locks:
             n for n, item in numbered if item.key in marks and marks[item.key].result is not CheckResult.OK
         ]
         self.missing = [n for n, item in numbered if item.key not in marks]
+        self.unrecorded = [
+            n for n, item in numbered if item.key in marks and timeline.uncovered(call, marks[item.key].at)
+        ]
+        self.flaws = timeline.flaws(call)
 
     def __bool__(self) -> bool:
-        return bool(self.problems or self.missing)
+        return bool(self.problems or self.missing or self.unrecorded or self.flaws)
 
     @property
     def words(self) -> str:
-        parts = []
+        parts = list(self.flaws)
+        if self.unrecorded:
+            parts.append(f"第 {_list(self.unrecorded)} 项发生在断线期间，请再问一次")
         if self.problems:
             parts.append(f"第 {_list(self.problems)} 项有问题")
         if self.missing:
-            parts.append(f"{'另有 ' if self.problems else ''}{len(self.missing)} 项未完成：{_list(self.missing)}")
+            parts.append(f"{'另有 ' if parts else ''}{len(self.missing)} 项未完成：{_list(self.missing)}")
         return "，".join(parts)
 
 

@@ -1,35 +1,88 @@
 """The way of an offer from a browser to the media node of its call, for both sides."""
 
-from flask import current_app
+from datetime import UTC, datetime
+from typing import Any
 
+import structlog
+from flask import current_app
+from redis import Redis
+from redis.exceptions import RedisError
+
+from console.adapters import turn
 from console.adapters.media import NoMediaNode
+from console.config import Settings
 from console.db import transaction
 
-from . import service
+from . import line, service
+from .listening import Listener
 from .media import Media, MediaAway
 from .models import VideoSession
 
+log = structlog.get_logger()
 LONGEST_OFFER = 64 * 1024  # characters; a browser's offer has about 6,000
 
 
 def media() -> Media:
-    return Media(current_app.extensions["redis"])
+    return Media(_redis())
+
+
+def terms() -> line.Terms:
+    return terms_of(_settings())
+
+
+def terms_of(settings: Settings) -> line.Terms:
+    return line.Terms(settings.call_grace, settings.after_drop == "restart")
 
 
 def connect(call: VideoSession, side: str, sdp: str) -> str:
-    """The answer's SDP. ``call`` was looked up and checked by the caller.
+    """The answer's SDP. ``call`` was looked up and checked by the caller. Raises MediaAway, MediaSaysNo.
 
-    A call whose node died goes on at another one: each side notices by itself that its line is dead, and offers again.
+    A call whose node died or takes no calls goes on at another one: usually the listener has seen to that, else it is done here.
     """
     nodes = media()
+    order = nodes.order()
     try:
-        return nodes.offer(call.session_no, side, sdp, call.node or "", call.epoch)
+        return nodes.offer(call.session_no, side, sdp, call.node or "", order)
     except NoMediaNode:
-        fresh = nodes.place()
-    with transaction() as session:
-        now = service.moved(session, session.get_one(VideoSession, call.id, with_for_update=True), call.node, fresh)
-        node, epoch = now.node or "", now.epoch
+        node = _elsewhere(nodes, call)
     try:
-        return nodes.offer(call.session_no, side, sdp, node, epoch)
+        return nodes.offer(call.session_no, side, sdp, node, order)
     except NoMediaNode as error:
         raise MediaAway(node) from error
+
+
+def _elsewhere(nodes: Media, call: VideoSession) -> str:
+    """Where the call is now, or goes to now."""
+    fresh, now = nodes.place(), datetime.now(UTC)
+    with transaction() as session:
+        current = line.held(session, call.session_no)
+        if current is None:
+            raise service.CallOver(call.session_no)
+        line.moved(session, current, call.node, fresh, None, now, terms())
+        return current.node or ""
+
+
+def catch_up() -> None:
+    """Take in what the nodes said until now, as the listener does a moment later. Without Redis: what is known counts."""
+    try:
+        Listener(_redis(), terms()).catch_up()
+    except RedisError as error:
+        log.warning("not_caught_up", error=type(error).__name__)
+
+
+def ice_servers(who: str) -> list[dict[str, Any]]:
+    """The relays this person may use now, as RTCPeerConnection takes them; [] when there are none."""
+    settings = _settings()
+    if not settings.turn_urls:
+        return []
+    return [turn.credentials(settings.turn_urls, settings.turn_secret, settings.turn_ttl, who, datetime.now(UTC))]
+
+
+def _redis() -> Redis:
+    redis: Redis = current_app.extensions["redis"]
+    return redis
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["settings"]
+    return settings

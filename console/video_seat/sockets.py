@@ -6,8 +6,8 @@ Payloads hold ``fence`` (from the acknowledgement of ``sit``) and, in a call, ``
 from datetime import datetime
 from typing import Any
 
-from flask import url_for
-from flask_socketio import join_room
+from flask import current_app, request, url_for
+from flask_socketio import join_room, rooms
 
 from console import live
 from console.access import my_staff, on_socket_staff
@@ -18,7 +18,7 @@ from console.people.models import Role
 from console.problem import BadPayload
 from console.queues.models import Seat, SeatState
 
-from . import acts, service, signalling
+from . import acts, presence, service, signalling
 from .models import CheckResult, VideoSession
 
 witnesses = on_socket_staff(Role.WITNESS, Role.SUPERVISOR)
@@ -70,6 +70,15 @@ def connect(auth: object = None) -> None:
     for branch in branches:
         join_room(live.branch_room(branch.id))
     join_room(live.staff_room(my_staff().id))
+    presence.arrived(current_app.extensions["redis"], presence.of_staff(my_staff().id), request.sid)  # type: ignore[attr-defined]
+
+
+@live.socketio.on("disconnect", namespace=live.SEAT)
+def disconnect(*_reason: object) -> None:
+    """For whoever it was: nothing is told, nothing but the own presence ends."""
+    for room in rooms():
+        if room.startswith("staff:"):
+            presence.left(current_app.extensions["redis"], room, request.sid)  # type: ignore[attr-defined]
 
 
 @live.socketio.on("sit", namespace=live.SEAT)
@@ -122,6 +131,20 @@ def offer(payload: Any = None) -> dict[str, Any]:
     if len(sdp) > signalling.LONGEST_OFFER:
         raise BadPayload("sdp")
     return {"sdp": acts.offer(_fence(payload), _call(payload), sdp)}
+
+
+@live.socketio.on("line", namespace=live.SEAT)
+@witnesses
+def line(payload: Any = None) -> dict[str, Any]:
+    """{fence, call} → {away, left}: which sides are away, and the seconds until the call is given up."""
+    return acts.line_of(_fence(payload), _call(payload))
+
+
+@live.socketio.on("ice", namespace=live.SEAT)
+@witnesses
+def ice(payload: Any = None) -> dict[str, Any]:
+    """{fence, call} → {servers}: the relays that the next connection of this call may use; good for minutes."""
+    return {"servers": acts.ice(_fence(payload), _call(payload))}
 
 
 @live.socketio.on("snapshot", namespace=live.SEAT)

@@ -19,6 +19,7 @@ from .models import CallEvent, CallEventKind, Recording, VideoSession
 INVESTOR, WITNESS = "investor", "witness"
 ROUNDING = timedelta(milliseconds=50)  # two times that are meant to be the same one
 CLUSTER = timedelta(seconds=1)  # what a recording that stopped may have lost (worker/media/webm.py)
+PAGES = (CallEventKind.PAGE_GONE, CallEventKind.PAGE_BACK)
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -34,7 +35,7 @@ def happened(
     event = CallEvent(kind=kind, side=side, at=at, facts=facts)
     try:
         with session.begin_nested():
-            event.session = call
+            call.events.append(event)
             session.flush()
     except IntegrityError:
         return None
@@ -194,18 +195,20 @@ def _in_order(call: VideoSession) -> list[CallEvent]:
 
 def is_away(call: VideoSession, side: str) -> bool:
     """Whether this side's line or page is known to be gone, by the last word about each."""
-    media = page = False
+    line = False
     for event in _in_order(call):
         stale = event.facts.get("node", call.node) != call.node
         if event.kind in (CallEventKind.MOVED, CallEventKind.RESTARTED):
-            media = event.kind is CallEventKind.MOVED
-        elif event.side != side or stale:
-            continue
-        elif event.kind in (CallEventKind.LOST, CallEventKind.CONNECTED):
-            media = event.kind is CallEventKind.LOST
-        elif event.kind in (CallEventKind.PAGE_GONE, CallEventKind.PAGE_BACK):
-            page = event.kind is CallEventKind.PAGE_GONE
-    return media or page
+            line = event.kind is CallEventKind.MOVED
+        elif event.side == side and not stale and event.kind in (CallEventKind.LOST, CallEventKind.CONNECTED):
+            line = event.kind is CallEventKind.LOST
+    return line or page_is_gone(call, side)
+
+
+def page_is_gone(call: VideoSession, side: str) -> bool:
+    """Whether the last word about this side's page is that it was closed."""
+    pages = [e.kind for e in _in_order(call) if e.side == side and e.kind in PAGES]
+    return bool(pages) and pages[-1] is CallEventKind.PAGE_GONE
 
 
 def was_interrupted(call: VideoSession) -> bool:

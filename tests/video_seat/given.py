@@ -3,15 +3,16 @@
 import io
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from sqlalchemy.orm import Session
 
 from console.evidence.models import Evidence, Kind
 from console.queues import seats
-from console.video_seat import service
+from console.video_seat import service, timeline
 from console.video_seat.checklist import items_of
-from console.video_seat.models import CheckResult, VideoSession
+from console.video_seat.models import CallEventKind, CheckResult, VideoSession
 from tests.queues.given import online, waiting_since
 from tests.world import AT, stamp
 
@@ -33,9 +34,18 @@ def answered(session: Session, name: str = "周晚晴", username: str = "luwensh
 
 
 def talking(session: Session, name: str = "周晚晴", username: str = "luwenshan") -> VideoSession:
-    """… and agreed to the recording half a minute later."""
+    """… agreed to the recording half a minute later, and is recorded from then on."""
     call = answered(session, name, username)
-    return service.acknowledge(session, call, at(0.5, f"investor:{call.case.investor_id}"))
+    service.acknowledge(session, call, at(0.5, f"investor:{call.case.investor_id}"))
+    said(session, call, CallEventKind.RECORDING, 0.5, segment=1)
+    return call
+
+
+def said(
+    session: Session, call: VideoSession, kind: CallEventKind, minutes: float, side: str = "investor", **facts: Any
+) -> None:
+    """What the media node says of the call, ``minutes`` after AT."""
+    timeline.happened(session, call, kind, AT + timedelta(minutes=minutes), side, **facts)
 
 
 def png(folder: Path, name: str = "shot.png") -> Path:

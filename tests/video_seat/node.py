@@ -20,6 +20,7 @@ class PretendNode:
         self.name, self.spool, self.free = name, spool, free
         self.calls: dict[str, set[str]] = {}
         self.ended: list[str] = []
+        self._segments: dict[tuple[str, str], int] = {}
         self._redis = Redis.from_url(redis_url)
         self._stop = threading.Event()
         self._beat()
@@ -56,10 +57,20 @@ class PretendNode:
         reply = getattr(self, f"_{command['verb']}")(command)
         self._redis.lpush(f"media:reply:{command['id']}", json.dumps({"ok": "error" not in reply, **reply}))
 
+    def say(self, call: str, side: str, event: str, **facts: Any) -> None:
+        """Tell whoever listens, as a node does."""
+        at = datetime.now(UTC).isoformat()
+        body = {"node": self.name, "call": call, "side": side, "event": event, "at": at, **facts}
+        self._redis.xadd("media:happened", {"body": json.dumps(body)})
+
     def _offer(self, command: dict[str, Any]) -> dict[str, Any]:
-        if command["call"] in self.ended:
+        call, side = command["call"], command["side"]
+        if call in self.ended:
             return {"error": "call_over"}
-        self.calls.setdefault(command["call"], set()).add(command["side"])
+        self.calls.setdefault(call, set()).add(side)
+        self._segments[call, side] = segment = self._segments.get((call, side), 0) + 1
+        self.say(call, side, "connected", segment=segment)
+        self.say(call, side, "recording", segment=segment, width=640, height=480)
         return {"sdp": f"answer of {self.name} to {command['sdp']}"}
 
     def _snapshot(self, command: dict[str, Any]) -> dict[str, Any]:

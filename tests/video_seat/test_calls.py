@@ -224,13 +224,6 @@ def test_an_investor_cannot_abandon_in_the_middle_of_a_call(session: Session) ->
         abandon(talking(session).case, INVESTOR)
 
 
-def test_a_call_whose_node_died_goes_on_elsewhere_once(session: Session) -> None:
-    call = talking(session)
-    service.moved(session, call, "node-1", "node-2")
-    service.moved(session, call, "node-1", "node-3")  # the other side noticed later
-    assert (call.node, call.epoch) == ("node-2", 2)
-
-
 def test_two_calls_of_one_case_have_two_numbers(session: Session) -> None:
     first = talking(session)
     second = again(session, service.technical_failure(session, first, at(3)))

@@ -24,6 +24,7 @@ from worker.media.commands import CommandReader
 from worker.media.node import Node
 from worker.media.spool import Spool
 
+GIB = 1 << 30
 GC_THRESHOLD = 50_000  # packets are many short-lived objects without cycles
 
 log = logging.getLogger("worker.media")
@@ -44,6 +45,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         default=environ["MEDIA_HOSTS"].split(",") if environ.get("MEDIA_HOSTS") else None,
     )
     parser.add_argument("--capacity", type=int, default=int(environ.get("MEDIA_CAPACITY", "60")), help="calls")
+    parser.add_argument(
+        "--disk-floor",
+        type=int,
+        default=int(environ.get("MEDIA_DISK_FLOOR", str(GIB))),
+        help="bytes that must be free on the spool's disk for a new call",
+    )
     parser.add_argument("--drain-limit", type=float, default=float(environ.get("MEDIA_DRAIN_LIMIT", "900")))
     return parser.parse_args(argv)
 
@@ -61,6 +68,7 @@ async def run(settings: argparse.Namespace) -> None:
         spool=Spool(settings.spool.resolve()),
         announcer=Announcer(lambda: BlockingRedis.from_url(settings.redis)),
         capacity=settings.capacity,
+        disk_floor=settings.disk_floor,
     )
     reader = CommandReader(redis, settings.node, node.handle)
     await node.beat()

@@ -59,10 +59,11 @@ class Watcher(Protocol):
 class Leg:
     """`answer` first; then packets flow to the leg that `feed` names, until `close`."""
 
-    def __init__(self, name: str, *, recorder: Recorder, watcher: Watcher) -> None:
+    def __init__(self, name: str, *, segment: int, recorder: Recorder, watcher: Watcher) -> None:
         self.name = name
+        self.segment = segment
         self.state = State.CONNECTING
-        self.created_at = time.monotonic()
+        self.created_at = self._live_at = time.monotonic()
         self.key_frame_at = float("-inf")
         self._recorder = recorder
         self._watcher = watcher
@@ -155,7 +156,7 @@ class Leg:
     def _connection_changed(self) -> None:
         state = self._connection.connectionState
         if state == "connected" and self.state is State.CONNECTING:
-            self.state = State.LIVE
+            self.state, self._live_at = State.LIVE, time.monotonic()
             self._watcher.leg_connected(self)
         elif state in ("failed", "closed") and self.state is not State.CLOSED:
             self._watcher.leg_closed(self)
@@ -314,11 +315,20 @@ class Leg:
         self._notice_silence(now)
         return self.state
 
-    def _notice_silence(self, now: float) -> None:
+    @property
+    def is_recording(self) -> bool:
+        """Whether what comes in goes into a file."""
+        return self._recorder.is_writing
+
+    def silent_for(self, now: float) -> float:
+        """Seconds since the last packet of picture or sound; since the connection was made, when there was none."""
         heard = [stream.heard_at for stream in self._inbound.values() if stream.heard_at is not None]
-        if self.state is State.LIVE and heard and now - max(heard) > SILENCE:
+        return now - max(heard, default=self._live_at)
+
+    def _notice_silence(self, now: float) -> None:
+        if self.state is State.LIVE and self.silent_for(now) > SILENCE:
             self.state = State.SILENT
-        elif self.state is State.SILENT and now - max(heard) <= SILENCE:
+        elif self.state is State.SILENT and self.silent_for(now) <= SILENCE:
             self.state = State.LIVE
 
     # -- snapshots and the end

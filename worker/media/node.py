@@ -5,6 +5,7 @@ import json
 import logging
 import resource
 import time
+from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,8 +19,14 @@ from worker.media.spool import Note, Spool
 
 NODES_KEY = "media:nodes"
 EVENTS_CHANNEL = "media:events"
-HEARTBEAT = 2.0  # seconds
-HEARTBEAT_EXPIRES = 6  # seconds
+HAPPENED_KEY = "media:happened"  # the same events, kept for who was not listening
+HAPPENED_LENGTH = 20_000  # events, about
+HEARTBEAT = 1.0  # seconds
+HEARTBEAT_EXPIRES = 4  # seconds
+UNSENT = 5_000  # events kept while Redis is away
+RETRY_AFTER = 0.5  # seconds
+GOODBYE = 5.0  # seconds for the last events
+SPARE = 1.1  # times the floor, before a node that was full takes calls again
 SWEEP = 15.0  # seconds between looks for recordings whose announcement failed
 SEGMENTS_EXPIRE = 7 * 24 * 3600  # seconds
 
@@ -34,17 +41,22 @@ def node_key(node: str) -> str:
 class Node:
     """Runs rooms for the calls it is told about. Also the rooms' `Surroundings`."""
 
-    def __init__(self, name: str, *, redis: Redis, spool: Spool, announcer: Announcer, capacity: int) -> None:
+    def __init__(
+        self, name: str, *, redis: Redis, spool: Spool, announcer: Announcer, capacity: int, disk_floor: int = 0
+    ) -> None:
         self.name = name
         self.spool = spool
         self.draining = False
+        self.disk_low = False
+        self._disk_floor = disk_floor
         self._redis = redis
         self._announcer = announcer
         self._capacity = capacity
         self._rooms: dict[str, Room] = {}
         self._empty = asyncio.Event()
         self._empty.set()
-        self._background: set[asyncio.Task[None]] = set()
+        self._unsent: deque[str] = deque(maxlen=UNSENT)
+        self._sending: asyncio.Task[None] | None = None
         self._cpu = (time.monotonic(), _cpu_seconds())
 
     # -- commands
@@ -64,6 +76,8 @@ class Node:
     def _open_room(self, call: str) -> Room:
         if self.draining:
             raise Refused("draining")
+        if self.disk_low:
+            raise Refused("disk_low")
         if len(self._rooms) >= self._capacity:
             raise Refused("full")
         room = self._rooms[call] = Room(call, self)
@@ -82,22 +96,27 @@ class Node:
         return self.spool.free_segment(call, side, counted)
 
     def publish(self, call: str, side: str, event: str, **more: object) -> None:
-        """See `room.Surroundings`."""
+        """See `room.Surroundings`. In order, and nothing is lost while Redis is away for a while."""
         at = datetime.now(UTC).isoformat()
-        body = json.dumps({"call": call, "side": side, "event": event, "at": at, **more})
+        body = {"node": self.name, "call": call, "side": side, "event": event, "at": at, **more}
         log.info("event", extra={"call": call, "side": side, "event": event})
-        self._later(self._publish(body))
+        self._unsent.append(json.dumps(body))
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_events())
 
-    async def _publish(self, body: str) -> None:
-        try:
-            await self._redis.publish(EVENTS_CHANNEL, body)
-        except RedisError as error:
-            log.warning("event not published", extra={"reason": type(error).__name__})
-
-    def _later(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+    async def _send_events(self) -> None:
+        while self._unsent:
+            body = self._unsent[0]
+            try:
+                async with self._redis.pipeline(transaction=True) as pipe:
+                    pipe.xadd(HAPPENED_KEY, {"body": body}, maxlen=HAPPENED_LENGTH, approximate=True)
+                    pipe.publish(EVENTS_CHANNEL, body)
+                    await pipe.execute()
+            except RedisError as error:
+                log.warning("event not published yet", extra={"reason": type(error).__name__})
+                await asyncio.sleep(RETRY_AFTER)
+            else:
+                self._unsent.popleft()
 
     async def announce(self, note: Note) -> None:
         """See `room.Surroundings`. What fails now is found again by the next sweep."""
@@ -134,12 +153,14 @@ class Node:
 
     async def beat(self) -> None:
         """One heartbeat; a Redis that is away is only noted."""
+        self._look_at_disk()
         calls = len(self._rooms)
         state: dict[Any, Any] = {
-            "free": max(0, self._capacity - calls),
+            "free": 0 if self.disk_low else max(0, self._capacity - calls),
             "calls": calls,
             "cpu": round(self._cpu_load(), 3),
             "draining": int(self.draining),
+            "disk_low": int(self.disk_low),
         }
         try:
             async with self._redis.pipeline(transaction=True) as pipe:
@@ -149,6 +170,20 @@ class Node:
                 await pipe.execute()
         except RedisError as error:
             log.warning("heartbeat not delivered", extra={"reason": type(error).__name__})
+
+    def _look_at_disk(self) -> None:
+        """Below the floor no call is taken and those that run are flagged, until there is room again (with some to spare)."""
+        try:
+            free = self.spool.free_bytes()
+        except OSError as error:
+            log.warning("disk not looked at", extra={"reason": type(error).__name__})
+            return
+        low = free < (self._disk_floor * SPARE if self.disk_low else self._disk_floor)
+        if low != self.disk_low:
+            self.disk_low = low
+            log.warning("disk low" if low else "disk has room again", extra={"free": free, "floor": self._disk_floor})
+            for call in self._rooms:
+                self.publish(call, "", "disk_low" if low else "disk_ok")
 
     def _cpu_load(self) -> float:
         """Cores used since the last heartbeat."""
@@ -172,8 +207,9 @@ class Node:
         self.draining = True
         for room in list(self._rooms.values()):
             await room.end()
-        if self._background:
-            await asyncio.wait(set(self._background))
+        if self._sending is not None:
+            await asyncio.wait({self._sending}, timeout=GOODBYE)
+            self._sending.cancel()
         try:
             await self._redis.delete(node_key(self.name))
             await self._redis.zrem(NODES_KEY, self.name)

@@ -50,6 +50,11 @@ class Recorder:
         self._size: tuple[int, int] | None = None
         self._failed = False
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether frames go into the file; they do not before the first key frame, nor after the disk refused."""
+        return self._writer is not None and not self._failed
+
     def frame(self, frame: Frame, now: float | None = None) -> None:
         """Take the next frame of either kind; `now` in monotonic seconds."""
         if self._failed:

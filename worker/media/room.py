@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from worker.media import snapshot
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """A command that is answered with an error code: `bad_offer`, `stale_epoch`, `no_leg`, `no_picture`, …"""
+    """A command that is answered with an error code: `bad_offer`, `stale_epoch`, `disk_low`, `no_leg`, `no_picture`, …"""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -108,6 +108,7 @@ class Room:
         self._legs: dict[str, Leg] = {}
         self._reported: dict[str, State] = {}
         self._epochs: dict[str, int] = {}
+        self._recording: set[tuple[str, int]] = set()  # sides and segments of which it was said that they are recorded
         self._empty_since = time.monotonic()
         self._over = False
         self._snapshots: set[asyncio.Task[None]] = set()
@@ -185,13 +186,15 @@ class Room:
         if epoch < self._epochs.get(side, epoch):
             raise Refused("stale_epoch")
         segment = await self._around.next_segment(self.call, side)
-        leg = Leg(f"{self.call}/{side}/{segment}", recorder=self._recorder(side, segment), watcher=self)
+        name = f"{self.call}/{side}/{segment}"
+        leg = Leg(name, segment=segment, recorder=self._recorder(side, segment), watcher=self)
         try:
             answer = await leg.answer(sdp)
         except BadOffer as bad:
             await leg.close()
             raise Refused("bad_offer") from bad
         self._epochs[side] = epoch
+        self._report(side, State.CLOSED)
         await self._drop(side)
         self._legs[side] = leg
         self._reported[side] = State.CONNECTING
@@ -199,7 +202,9 @@ class Room:
 
     def _recorder(self, side: str, segment: int) -> Recorder:
         def seen(width: int, height: int) -> None:
-            self._around.publish(self.call, side, "recording", segment=segment, width=width, height=height)
+            event = "resized" if (side, segment) in self._recording else "recording"
+            self._recording.add((side, segment))
+            self._around.publish(self.call, side, event, segment=segment, width=width, height=height)
 
         def failed() -> None:
             self._around.publish(self.call, side, "recording_failed", segment=segment)
@@ -257,6 +262,9 @@ class Room:
         for side, leg in list(self._legs.items()):
             state = leg.tick(now)
             self._report(side, state)
+            if leg.is_recording and (side, leg.segment) not in self._recording:  # without a picture
+                self._recording.add((side, leg.segment))
+                self._around.publish(self.call, side, "recording", segment=leg.segment, width=0, height=0)
             if state is State.LIVE and now - leg.key_frame_at > KEY_EVERY:
                 leg.request_key()
             elif state is State.CONNECTING and now - leg.created_at > CONNECT_LIMIT:
@@ -266,14 +274,16 @@ class Room:
             await self._end()
 
     def _report(self, side: str, state: State) -> None:
-        """Publish a leg's coming and going, each once."""
+        """Publish a leg's coming and going, each once; with the going, when it was heard last."""
+        leg = self._legs.get(side)
         before, self._reported[side] = self._reported.get(side), state
-        if state is before or state is State.CONNECTING:
+        if leg is None or state is before or state is State.CONNECTING:
             return
         if state is State.LIVE:
-            self._around.publish(self.call, side, "connected")
+            self._around.publish(self.call, side, "connected", segment=leg.segment)
         elif before is not State.SILENT:
-            self._around.publish(self.call, side, "lost")
+            since = datetime.now(UTC) - timedelta(seconds=leg.silent_for(time.monotonic()))
+            self._around.publish(self.call, side, "lost", segment=leg.segment, since=since.isoformat())
 
     def _side_of(self, leg: Leg) -> str | None:
         return next((side for side, present in self._legs.items() if present is leg), None)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -93,6 +94,10 @@ class Spool:
             segment += 1
         return segment
 
+    def free_bytes(self) -> int:
+        """What the disk still takes of an ordinary user's writing. Raises OSError."""
+        return shutil.disk_usage(self._root).free
+
     def abandoned(self) -> Iterator[Note]:
         """The notes nobody holds, oldest name first. Each must be discarded or released."""
         for path in sorted(self._root.glob(f"*/*.webm{NOTE_SUFFIX}")):
@@ -109,7 +114,11 @@ def _take_up(path: Path) -> Note | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         take = Take(**json.loads(os.pread(descriptor, READ_BYTES, 0)))
-    except (BlockingIOError, ValueError, TypeError):  # somebody's, or killed while writing the note itself
+    except (
+        BlockingIOError,
+        ValueError,
+        TypeError,
+    ):  # somebody's, or killed while writing the note, before the recording
         os.close(descriptor)
         return None
     if not path.exists():  # announced by another between opening and locking

@@ -1,0 +1,145 @@
+"""The line of a call: which side is away and since when, what follows when it comes back, and what when it does not.
+
+Each function changes one call inside the caller's transaction, holds the call first (`held`), and does nothing to one that is
+over. So a side that returns at the very end of its grace either finds its call, or finds it ended; never both.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from console.cases.trail import hold
+from console.queues import seats
+from console.queues import service as queues
+from console.queues.models import Ticket
+from console.stamp import Stamp
+
+from . import service, timeline
+from .models import CallEventKind, Verdict, VideoSession
+
+SIDES = (timeline.INVESTOR, timeline.WITNESS)
+SYSTEM = "system:line"
+COLUMNS = [column.key for column in VideoSession.__table__.columns]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """``grace``: how long a side may stay away. ``restart``: a conversation that was interrupted begins again."""
+
+    grace: timedelta
+    restart: bool = False
+
+
+def held(session: Session, session_no: str) -> VideoSession | None:
+    """The call of this number, if it goes on, locked behind its case; None when there is none or it is over."""
+    call = session.scalar(select(VideoSession).where(VideoSession.session_no == session_no))
+    if call is None:
+        return None
+    hold(call.case)
+    session.refresh(call, COLUMNS, with_for_update=True)
+    return call if call.ended_at is None else None
+
+
+def away_since(call: VideoSession) -> dict[str, datetime]:
+    """Since when each side that is away is away."""
+    both = {timeline.INVESTOR: call.investor_away_since, timeline.WITNESS: call.witness_away_since}
+    return {side: since for side, since in both.items() if since is not None}
+
+
+def due_at(call: VideoSession, terms: Terms) -> datetime | None:
+    """When the grace of the side that went first is over; None: both are there."""
+    since = away_since(call)
+    return min(since.values()) + terms.grace if since else None
+
+
+def heard(
+    session: Session,
+    call: VideoSession,
+    kind: CallEventKind,
+    at: datetime,
+    side: str,
+    now: datetime,
+    terms: Terms,
+    **facts: Any,
+) -> list[CallEventKind]:
+    """Write what happened, and what follows from it: LOST, RESUMED or RESTARTED when the state of the line changed with it.
+
+    [] when it was written before. ``at`` may be another machine's clock; the grace is counted by ours, ``now``.
+    """
+    if timeline.happened(session, call, kind, at, side, **facts) is None:
+        return []
+    before = away_since(call)
+    for each in SIDES:
+        away = timeline.is_away(call, each)
+        if away != (each in before):
+            setattr(call, f"{each}_away_since", now if away else None)
+    after = away_since(call)
+    if after.keys() - before.keys():
+        return [kind, CallEventKind.LOST]
+    if before and not after:
+        return [kind, _went_on(session, call, min(before.values()), now, terms)]
+    return [kind]
+
+
+def _went_on(session: Session, call: VideoSession, since: datetime, now: datetime, terms: Terms) -> CallEventKind:
+    """Both sides are there again."""
+    seconds = round((now - since).total_seconds(), 1)
+    if terms.restart and call.acknowledged_at is not None and timeline.was_interrupted(call):
+        timeline.happened(session, call, CallEventKind.RESTARTED, now, seconds=seconds)
+        call.acknowledged_at = None  # and with it every mark made until now: timeline.counts
+        return CallEventKind.RESTARTED
+    timeline.happened(session, call, CallEventKind.RESUMED, now, seconds=seconds)
+    return CallEventKind.RESUMED
+
+
+def moved(
+    session: Session,
+    call: VideoSession,
+    dead: str | None,
+    node: str,
+    since: datetime | None,
+    now: datetime,
+    terms: Terms,
+) -> bool:
+    """The call goes on at another media node, if it is still at the one that died: both sides are away until they are there.
+
+    ``since``: when the dead node was last heard of.
+    """
+    if call.node != dead:
+        return False
+    facts = {"from": dead, "to": node, "since": (since or now).isoformat()}
+    call.node, call.epoch = node, call.epoch + 1
+    heard(session, call, CallEventKind.MOVED, now, "", now, terms, **facts)
+    return True
+
+
+def drop(session: Session, session_no: str, now: datetime, terms: Terms) -> VideoSession | None:
+    """End the call whose grace is over: the case is at the head of its queue again, the seat is free. Once: None otherwise."""
+    staff_id = session.scalar(select(VideoSession.witness_id).where(VideoSession.session_no == session_no))
+    if staff_id is None:
+        return None
+    seats.hold(session, staff_id)  # who gives a verdict holds seat, case, call in this order too
+    call = held(session, session_no)
+    if call is None or (due := due_at(call, terms)) is None or now < due:
+        return None
+    sides = sorted(away_since(call))
+    timeline.happened(session, call, CallEventKind.DROPPED, now, sides=sides, grace=terms.grace.total_seconds())
+    stamp = Stamp(by=SYSTEM, at=now)
+    queues.put_back(session, call.case, session.get_one(Ticket, call.ticket_id), stamp, why="dropped")
+    service.end(session, call, Verdict.TECHNICAL_FAILURE, stamp)
+    return call
+
+
+def overdue(session: Session, now: datetime, terms: Terms) -> list[str]:
+    """The calls whose grace is over."""
+    live = session.scalars(select(VideoSession).where(VideoSession.ended_at.is_(None)))
+    return [call.session_no for call in live if (due := due_at(call, terms)) is not None and due <= now]
+
+
+def dropped_sides(call: VideoSession) -> list[str]:
+    """Who had not come back when the call was given up; [] when it was not."""
+    ends = (event for event in call.events if event.kind is CallEventKind.DROPPED)
+    return next((list(event.facts["sides"]) for event in ends), [])
