@@ -67,14 +67,16 @@ class Since:
 class Listener:
     """One for a process."""
 
-    def __init__(self, redis: Redis, terms: Terms) -> None:
+    def __init__(
+        self, redis: Redis, terms: Terms, *, node_patience: float = NODE_PATIENCE, page_patience: float = PAGE_PATIENCE
+    ) -> None:
         self._redis = redis
         self._nodes = MediaNodes(redis)
         self._media = Media(redis)
         self._terms = terms
         self._after = ""
-        self._dead = Since(NODE_PATIENCE)
-        self._gone = Since(PAGE_PATIENCE)
+        self._dead = Since(node_patience)
+        self._gone = Since(page_patience)
         self._seen: set[str] = set()  # pages that were open
 
     def run(self, going: Callable[[], bool] = lambda: True) -> None:

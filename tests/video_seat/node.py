@@ -20,6 +20,7 @@ class PretendNode:
         self.name, self.spool, self.free = name, spool, free
         self.calls: dict[str, set[str]] = {}
         self.ended: list[str] = []
+        self.refuses = ""  # every offer, with this
         self._segments: dict[tuple[str, str], int] = {}
         self._redis = Redis.from_url(redis_url)
         self._stop = threading.Event()
@@ -67,6 +68,8 @@ class PretendNode:
         call, side = command["call"], command["side"]
         if call in self.ended:
             return {"error": "call_over"}
+        if self.refuses:
+            return {"error": self.refuses}
         self.calls.setdefault(call, set()).add(side)
         self._segments[call, side] = segment = self._segments.get((call, side), 0) + 1
         self.say(call, side, "connected", segment=segment)

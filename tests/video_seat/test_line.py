@@ -1,0 +1,242 @@
+"""The line of a call: gaps, grace, coming back, beginning again, giving up."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from console.cases.models import CaseEvent, Status
+from console.evidence.models import Kind
+from console.queues import service as queues
+from console.queues.models import Priority, Seat, SeatState, Ticket
+from console.video_seat import line, service, timeline
+from console.video_seat.line import Terms
+from console.video_seat.models import CallEventKind, CheckResult, Recording, Verdict, VideoSession
+from console.video_seat.timeline import Segment, Why
+from tests.video_seat.given import all_in_order, answered, at, said, snapped, talking
+from tests.world import AT
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+HALF_MINUTE = Terms(timedelta(seconds=30))
+AGAIN = Terms(timedelta(seconds=30), restart=True)
+LOST, CONNECTED, RECORDING = CallEventKind.LOST, CallEventKind.CONNECTED, CallEventKind.RECORDING
+
+
+def moment(minutes: float):  # type: ignore[no-untyped-def]
+    return AT + timedelta(minutes=minutes)
+
+
+def spans(call: VideoSession) -> list[tuple[float, float, Why]]:
+    """The gaps up to the tenth minute, in minutes since AT."""
+    found = timeline.gaps(call, timeline.segments(call), moment(10))
+    return [((g.began - AT) / timedelta(minutes=1), (g.ended - AT) / timedelta(minutes=1), g.why) for g in found]
+
+
+def hears(session: Session, call: VideoSession, kind: CallEventKind, minutes: float, side: str = "investor", **how):  # type: ignore[no-untyped-def]
+    terms = how.pop("terms", HALF_MINUTE)
+    return line.heard(session, call, kind, moment(minutes), side, moment(minutes), terms, **how)
+
+
+# --- what was recorded
+
+
+def test_a_call_that_is_recorded_from_the_consent_on_has_no_gap(session: Session) -> None:
+    assert spans(talking(session)) == []
+
+
+def test_the_time_until_the_first_picture_is_a_gap_of_its_own_kind(session: Session) -> None:
+    call = answered(session)
+    assert timeline.gaps(call, []) == []
+    service.acknowledge(session, call, at(1, "investor:1"))
+    assert spans(call) == [(1, 10, Why.CONNECTING)]
+    said(session, call, RECORDING, 1.5, segment=1)
+    assert spans(call) == [(1, 1.5, Why.CONNECTING)]
+
+
+def test_a_gap_lasts_from_the_last_packet_to_the_first_picture_of_the_next_segment(session: Session) -> None:
+    call = talking(session)
+    said(session, call, LOST, 3, segment=1, since=moment(2.95).isoformat())
+    assert spans(call) == [(2.95, 10, Why.LINE)]
+    said(session, call, CONNECTED, 4, segment=2)
+    said(session, call, RECORDING, 4.1, segment=2)
+    assert spans(call) == [(2.95, 4.1, Why.LINE)]
+    assert timeline.uncovered(call, moment(3.5)) is not None
+    assert timeline.uncovered(call, moment(2.9)) is timeline.uncovered(call, moment(4.1)) is None
+
+
+def test_a_line_that_was_silent_and_speaks_again_goes_on_in_the_same_segment(session: Session) -> None:
+    call = talking(session)
+    said(session, call, LOST, 3, segment=1)
+    said(session, call, CONNECTED, 4, segment=1)
+    assert spans(call) == [(3, 4, Why.LINE)]
+
+
+def test_what_the_witness_loses_is_no_gap(session: Session) -> None:
+    call = talking(session)
+    said(session, call, LOST, 3, "witness", segment=1)
+    assert spans(call) == []
+
+
+def test_a_recording_that_failed_is_a_gap_until_there_is_another(session: Session) -> None:
+    call = talking(session)
+    said(session, call, CallEventKind.RECORDING_FAILED, 3, segment=1)
+    assert spans(call) == [(3 - 1 / 60, 10, Why.RECORDING)]
+    assert timeline.flaws(call) == ["录像写入失败，现在没有在录，请按技术故障结束"]
+    said(session, call, RECORDING, 4, segment=2)
+    assert timeline.flaws(call) == []
+
+
+def test_a_full_disk_flags_the_call_until_there_is_room_or_another_node(session: Session) -> None:
+    call = talking(session)
+    said(session, call, CallEventKind.DISK_LOW, 3, "")
+    assert timeline.flaws(call) == ["录像节点磁盘空间不足，录像可能不完整，请按技术故障结束"]
+    said(session, call, CallEventKind.DISK_OK, 4, "")
+    assert timeline.flaws(call) == []
+
+
+def test_the_file_that_was_kept_knows_better_than_the_node_that_died(session: Session) -> None:
+    call = talking(session)
+    line.moved(session, call, "node-1", "node-2", moment(2.9), moment(3.1), HALF_MINUTE)
+    said(session, call, RECORDING, 3.2, segment=2, node="node-2")
+    assert spans(call) == [(2.9, 3.2, Why.LINE)]
+    told = timeline.segments(call)
+    kept = Recording(side="investor", segment=1, started_at=moment(0.4), duration_ms=156_000)
+    assert timeline._as_kept(told[:1], kept) == [Segment(1, moment(0.4), moment(3.0))]
+
+
+def test_the_same_word_twice_is_written_once(session: Session) -> None:
+    call = talking(session)
+    assert hears(session, call, LOST, 3, segment=1) == [LOST, LOST]
+    assert hears(session, call, LOST, 3, segment=1) == []
+
+
+# --- away, and back
+
+
+def test_a_side_that_is_lost_is_away_until_its_line_stands_again(session: Session) -> None:
+    call = talking(session)
+    assert hears(session, call, LOST, 3, segment=1) == [LOST, LOST]
+    assert line.away_since(call) == {"investor": moment(3)}
+    assert line.due_at(call, HALF_MINUTE) == moment(3.5)
+    assert hears(session, call, CONNECTED, 3.2, segment=2)[-1] is CallEventKind.RESUMED
+    assert line.away_since(call) == {} and line.due_at(call, HALF_MINUTE) is None
+
+
+def test_the_grace_counts_from_the_side_that_went_first_until_both_are_there(session: Session) -> None:
+    call = talking(session)
+    hears(session, call, LOST, 3, segment=1)
+    hears(session, call, LOST, 3.1, "witness", segment=1)
+    assert hears(session, call, CONNECTED, 3.3, segment=2) == [CONNECTED]
+    assert line.due_at(call, HALF_MINUTE) == moment(3.6)
+    assert hears(session, call, CONNECTED, 3.4, "witness", segment=2)[-1] is CallEventKind.RESUMED
+
+
+def test_a_page_that_is_closed_counts_like_a_lost_line_and_both_must_come_back(session: Session) -> None:
+    call = talking(session)
+    hears(session, call, CallEventKind.PAGE_GONE, 3)
+    hears(session, call, LOST, 3.1, segment=1)
+    assert hears(session, call, CallEventKind.PAGE_BACK, 3.2) == [CallEventKind.PAGE_BACK]
+    assert hears(session, call, CONNECTED, 3.3, segment=2)[-1] is CallEventKind.RESUMED
+
+
+def test_a_late_word_of_a_node_that_the_call_left_changes_nothing(session: Session) -> None:
+    call = talking(session)
+    line.moved(session, call, "node-1", "node-2", None, moment(3), HALF_MINUTE)
+    for side in line.SIDES:
+        hears(session, call, CONNECTED, 3.1, side, segment=2, node="node-2")
+    assert line.away_since(call) == {}
+    assert hears(session, call, LOST, 3.2, segment=1, node="node-1") == [LOST]
+    assert line.away_since(call) == {}
+
+
+def test_a_call_whose_node_died_goes_on_elsewhere_once_and_waits_for_both_sides(session: Session) -> None:
+    call = talking(session)
+    assert line.moved(session, call, "node-1", "node-2", moment(2.9), moment(3), HALF_MINUTE)
+    assert not line.moved(session, call, "node-1", "node-3", moment(2.9), moment(3.1), HALF_MINUTE)
+    assert (call.node, call.epoch, set(line.away_since(call))) == ("node-2", 2, {"investor", "witness"})
+
+
+# --- going on, or beginning again
+
+
+def test_what_was_proved_in_a_gap_must_be_asked_again_and_the_words_say_which(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    all_in_order(session, call, tmp_path)
+    said(session, call, LOST, 4.5, segment=1, since=moment(3.9).isoformat())
+    said(session, call, RECORDING, 4.6, segment=2)
+    with pytest.raises(service.ItemsMissing) as refused:
+        service.pass_video(session, call, at(11))
+    assert refused.value.text == "还不能通过。第 4 项发生在断线期间，请再问一次。"
+    service.mark(session, call, "id_original", CheckResult.OK, at(12))
+    service.pass_video(session, call, at(13))
+    assert call.verdict is Verdict.PASSED
+
+
+def test_where_it_is_so_ruled_an_interrupted_conversation_begins_again(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    all_in_order(session, call, tmp_path)
+    hears(session, call, LOST, 11, segment=1, terms=AGAIN)
+    assert call.acknowledged_at is not None  # the other side is still recorded under it
+    assert hears(session, call, CONNECTED, 11.2, segment=2, terms=AGAIN)[-1] is CallEventKind.RESTARTED
+    assert call.acknowledged_at is None and service.marks_of(call) == {}
+    service.acknowledge(session, call, at(12, "investor:1"))
+    assert service.marks_of(call) == {}
+    with pytest.raises(service.SnapshotMissing):
+        service.mark(session, call, "same_person", CheckResult.OK, at(12.1))
+    service.mark(session, call, "own_will", CheckResult.OK, at(12.2))
+    assert list(service.marks_of(call)) == ["own_will"]
+
+
+def test_a_page_loaded_again_while_the_line_held_begins_nothing_again(session: Session) -> None:
+    call = talking(session)
+    hears(session, call, CallEventKind.PAGE_GONE, 3, terms=AGAIN)
+    assert hears(session, call, CallEventKind.PAGE_BACK, 3.1, terms=AGAIN)[-1] is CallEventKind.RESUMED
+    assert call.acknowledged_at is not None
+
+
+# --- giving up
+
+
+def test_past_the_grace_the_case_is_at_the_head_again_with_why_and_the_seat_is_free(session: Session) -> None:
+    call = talking(session)
+    hears(session, call, LOST, 3, segment=1)
+    assert line.drop(session, call.session_no, moment(3.4), HALF_MINUTE) is None
+    assert line.overdue(session, moment(3.4), HALF_MINUTE) == []
+    assert line.overdue(session, moment(3.6), HALF_MINUTE) == [call.session_no]
+    assert line.drop(session, call.session_no, moment(3.6), HALF_MINUTE) is call
+    assert (call.verdict, call.ended_at, call.case.status) == (Verdict.TECHNICAL_FAILURE, moment(3.6), Status.IN_QUEUE)
+    ticket = queues.waiting_ticket(session, call.case)
+    assert ticket is not None
+    first = session.get_one(Ticket, call.ticket_id)
+    assert (ticket.priority, ticket.joined_at, ticket.ticket_no) == (
+        Priority.RETURNED,
+        first.joined_at,
+        first.ticket_no,
+    )
+    assert session.scalars(select(Seat)).one().state is SeatState.ONLINE
+    back = session.scalars(select(CaseEvent).where(CaseEvent.action == "return_to_queue")).one()
+    assert (back.by, back.detail) == ("system:line", {"why": "dropped"})
+    assert line.dropped_sides(call) == ["investor"]
+
+
+def test_a_call_is_given_up_once_and_who_returns_in_time_keeps_it(session: Session) -> None:
+    call = talking(session)
+    hears(session, call, LOST, 3, segment=1)
+    hears(session, call, CONNECTED, 3.49, segment=2)
+    assert line.drop(session, call.session_no, moment(3.6), HALF_MINUTE) is None
+    hears(session, call, LOST, 5, segment=2)
+    assert line.drop(session, call.session_no, moment(6), HALF_MINUTE) is call
+    assert line.drop(session, call.session_no, moment(6), HALF_MINUTE) is None
+    assert line.held(session, call.session_no) is None  # who returns now is told that the call is over
+    lines = list(session.scalars(select(CaseEvent.action).where(CaseEvent.case_id == call.case_id)))
+    assert lines.count("return_to_queue") == lines.count("call_ended") == 1
+
+
+def test_a_snapshot_of_before_counts_in_a_conversation_that_goes_on(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    shot = snapped(session, call, Kind.SNAPSHOT_FACE, tmp_path)
+    hears(session, call, LOST, 3, segment=1)
+    hears(session, call, CONNECTED, 3.2, segment=2)
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(4)).snapshot is shot

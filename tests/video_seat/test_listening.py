@@ -1,0 +1,213 @@
+"""What both pages hear when a call breaks: the nodes' words taken in, dead nodes and closed pages noticed, calls given up once."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from sqlalchemy import select
+
+from console import db
+from console.cases.models import CaseEvent
+from console.video_seat import line, listening, presence
+from console.video_seat.line import Terms
+from console.video_seat.listening import Listener
+from console.video_seat.media import Media
+from console.video_seat.models import CallEvent, CallEventKind, VideoSession
+from tests.video_seat.conftest import Socket, Witness
+from tests.video_seat.node import PretendNode
+from tests.video_seat.test_sockets import connected, the_call
+
+Open, OpenInvestor = Callable[[str], Witness], Callable[..., Socket]
+GRACE = timedelta(seconds=30)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def listener(redis: Redis) -> Listener:
+    return Listener(redis, Terms(GRACE), node_patience=0, page_patience=0)
+
+
+@contextmanager
+def another_node(redis_url: str, tmp_path: Path) -> Iterator[PretendNode]:
+    other = PretendNode(redis_url, tmp_path / "other", "node-2")
+    try:
+        yield other
+    finally:
+        other.stop()
+
+
+def last(page: Socket, *events: str) -> dict[str, Any]:
+    """The last push about the call among these."""
+    return [push for push in page.heard("call") if push["event"] in events][-1]
+
+
+@on_sqlite
+def test_both_pages_hear_who_was_lost_how_long_is_left_and_who_is_back(
+    listener: Listener, node: PretendNode, witness: Open, investor: OpenInvestor
+) -> None:
+    seat, page, call = connected(witness, investor)
+    listener.catch_up()
+    node.say(call, "investor", "lost", segment=1)
+    assert listener.catch_up() == 1
+    for each in (seat, page):
+        told = last(each, "lost", "back")
+        assert (told["event"], told["session_no"], told["away"]) == ("lost", call, ["investor"])
+        assert 28 < told["left"] <= 30
+    assert page.ask("call_state")["away"] == seat.act("line", call=call)["away"] == ["investor"]
+    page.ask("offer", sdp="again")
+    listener.catch_up()
+    for each in (seat, page):
+        assert last(each, "lost", "back") | {"case_no": ""} == {
+            "case_no": "", "event": "back", "session_no": call, "away": [], "left": None,
+        }  # fmt: skip
+
+
+@on_sqlite
+def test_what_one_process_has_taken_in_is_written_and_told_once(
+    redis: Redis, node: PretendNode, witness: Open, investor: OpenInvestor
+) -> None:
+    seat, _, call = connected(witness, investor)
+    node.say(call, "investor", "lost", segment=1)
+    for _ in range(2):
+        for each in (Listener(redis, Terms(GRACE)), Listener(redis, Terms(GRACE))):
+            each.catch_up()
+    with db.reading() as session:
+        kinds = list(session.scalars(select(CallEvent.kind).where(CallEvent.side == "investor").order_by(CallEvent.id)))
+    assert kinds == [CallEventKind.CONNECTED, CallEventKind.RECORDING, CallEventKind.LOST]
+    assert [push["event"] for push in seat.heard("call")].count("lost") == 1
+
+
+@on_sqlite
+def test_nonsense_and_calls_of_nobody_stop_nothing(
+    listener: Listener, node: PretendNode, redis: Redis, witness: Open, investor: OpenInvestor
+) -> None:
+    seat, _, call = connected(witness, investor)
+    redis.xadd("media:happened", {"body": "no json"})
+    redis.xadd("media:happened", {"something": "else"})
+    node.say("nobody-1", "investor", "lost", segment=1)
+    node.say(call, "investor", "sneezed")
+    node.say(call, "witness", "lost", segment=1)
+    listener.catch_up()
+    assert last(seat, "lost")["away"] == ["witness"]
+
+
+@on_sqlite
+def test_a_side_that_does_not_come_back_gives_its_place_to_the_head_of_the_queue(
+    listener: Listener, node: PretendNode, witness: Open, investor: OpenInvestor
+) -> None:
+    seat, page, call = connected(witness, investor)
+    node.say(call, "investor", "lost", segment=1)
+    listener.catch_up()
+    assert listener.look_after(datetime.now(UTC) + timedelta(seconds=29)) == []
+    later = datetime.now(UTC) + timedelta(seconds=31)
+    assert [each.session_no for each in listener.look_after(later)] == [call]
+    assert listener.look_after(later) == []
+    assert last(seat, "ended")["why"] == "dropped"
+    assert (page.heard("case")[-1]["status"], page.ask("place")["place"]) == ("in_queue", 1)
+    assert node.has_ended(call) and seat.act("heartbeat")["state"] == "online"
+    assert page.ask("offer", sdp="too late")["code"] == "call_over"
+
+
+@on_sqlite
+def test_a_dead_nodes_call_goes_to_another_node_and_both_sides_are_told_to_connect_there(
+    listener: Listener, node: PretendNode, redis_url: str, tmp_path: Path, witness: Open, investor: OpenInvestor
+) -> None:
+    seat, page, call = connected(witness, investor)
+    listener.catch_up()
+    node.stop()
+    listener.look_after(datetime.now(UTC))  # nobody to take it: both are away, and wait
+    assert last(seat, "lost")["away"] == ["investor", "witness"]
+    with another_node(redis_url, tmp_path):
+        listener._redis.delete(f"media:leaving:{call}:1")
+        listener.look_after(datetime.now(UTC))
+        assert last(seat, "moved")["session_no"] == last(page, "moved")["session_no"] == call
+        assert page.ask("offer", sdp="again")["sdp"] == "answer of node-2 to again"
+        assert seat.act("offer", call=call, sdp="again")["sdp"] == "answer of node-2 to again"
+        listener.catch_up()
+        assert last(seat, "back")["away"] == []
+        assert (the_call().node, the_call().epoch) == ("node-2", 2)
+
+
+@on_sqlite
+def test_a_call_that_its_node_does_not_take_goes_to_one_that_does(
+    node: PretendNode, redis_url: str, tmp_path: Path, witness: Open, investor: OpenInvestor
+) -> None:
+    _seat, page, _call = connected(witness, investor)
+    node.refuses = "draining"
+    with another_node(redis_url, tmp_path):
+        node._redis.delete(f"media:node:{node.name}")
+        node._redis.hset(f"media:node:{node.name}", mapping={"free": 0, "calls": 1, "cpu": "0", "draining": 1})
+        assert page.ask("offer", sdp="again")["sdp"] == "answer of node-2 to again"
+    assert the_call().node == "node-2"
+
+
+@on_sqlite
+def test_a_closed_page_is_missed_and_a_new_one_brings_the_call_back(
+    app: Any, listener: Listener, witness: Open, investor: OpenInvestor
+) -> None:
+    seat, page, _call = connected(witness, investor)
+    listener.catch_up()
+    listener.look_after(datetime.now(UTC))
+    page.close()
+    listener.look_after(datetime.now(UTC))
+    assert last(seat, "lost")["away"] == ["investor"]
+    again = investor("周晚晴", case=False)
+    listener.look_after(datetime.now(UTC))
+    assert last(again, "back")["away"] == []
+
+
+@on_sqlite
+def test_pages_of_a_killed_process_count_no_more(redis: Redis) -> None:
+    assert presence.there(redis, "case:1") is None
+    redis.hset("presence:case:1", "another/socket", 1)
+    assert presence.there(redis, "case:1") is False
+    redis.set("presence:process:another", 1)
+    assert presence.there(redis, "case:1") is True
+
+
+@on_postgresql
+def test_returning_at_the_very_end_of_the_grace_either_saves_the_call_or_finds_it_ended(
+    redis: Redis, node: PretendNode, witness: Open, investor: OpenInvestor
+) -> None:
+    _seat, _page, call = connected(witness, investor)
+    terms, media = Terms(GRACE), Media(redis)
+    for round_ in range(8):
+        now = datetime.now(UTC)
+        with db.transaction() as session:
+            current = line.held(session, call)
+            assert current is not None
+            line.heard(session, current, CallEventKind.LOST, now, "investor", now, terms)
+        outcome: list[str] = []
+        start = threading.Barrier(3)
+
+        def give_up(start: threading.Barrier = start, outcome: list[str] = outcome, at: datetime = now + GRACE) -> None:
+            start.wait()
+            outcome.extend("dropped" for _ in listening.end_overdue(media, terms, at))
+
+        def come_back(start: threading.Barrier = start, outcome: list[str] = outcome) -> None:
+            start.wait()
+            with db.transaction() as session:
+                current = line.held(session, call)
+                if current is not None:
+                    at = datetime.now(UTC)
+                    line.heard(session, current, CallEventKind.CONNECTED, at, "investor", at, terms, segment=9)
+                    outcome.append("saved")
+
+        threads = [threading.Thread(target=act) for act in (give_up, give_up, come_back)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(outcome) == 1, (round_, outcome)
+        if outcome == ["dropped"]:
+            break
+    with db.reading() as session:
+        ended = session.scalars(select(VideoSession).where(VideoSession.session_no == call)).one().ended_at is not None
+        returned = session.scalars(select(CaseEvent).where(CaseEvent.action == "return_to_queue")).all()
+    assert len(returned) == int(ended)
