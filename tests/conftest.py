@@ -1,5 +1,9 @@
 """Fixtures that every test may ask for."""
 
+import os
+import shutil
+import tempfile
+
 import pytest
 
 from tests.fixtures import app, as_investor, as_staff, at, fresh_app, house, session, world  # noqa: F401
@@ -14,6 +18,15 @@ from tests.servers import (  # noqa: F401
     reused_database,
     sqlite_url,
 )
+
+MEMORY = "/dev/shm"
+ENOUGH = 4 << 30  # bytes
+
+
+def pytest_configure() -> None:
+    """Databases, recordings and browser profiles of tests go to memory where there is enough: thousands of fsyncs a disk need not see."""
+    if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -164,7 +164,7 @@ def test_an_open_websocket_is_sent_away_and_the_process_ends(web, how):
     process.send_signal(how)
     assert rest_of(socket) == ["1"]  # Engine.IO's way to say goodbye
     assert process.wait(SOON) == 0
-    assert time.monotonic() - before < 4
+    assert time.monotonic() - before < 12  # at once, not when the page would have gone by itself
 
 
 def test_a_websocket_from_another_origin_is_refused(web):
