@@ -4,7 +4,15 @@
   const MOST = 5;
   let broken = false;
 
-  const again = () => location.replace(location.pathname + location.search);
+  /** Once the server answers: a page asked for too early would be the browser's own error page, which never asks again. */
+  async function again() {
+    try {
+      if ((await fetch("/healthz", { cache: "no-store" })).ok) return location.replace(location.pathname + location.search);
+    } catch {
+      // not yet
+    }
+    setTimeout(again, 2000);
+  }
 
   addEventListener(
     "error",
