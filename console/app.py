@@ -69,7 +69,9 @@ def open_house(settings: Settings) -> redis.Redis:
     vault.use(keeper)
     db.connect(settings.database_url)
     store.use(EvidenceStore(settings.evidence_dir, keeper))
-    client = redis.Redis.from_url(settings.redis_url, retry=Retry(NoBackoff(), 0))  # away is said at once, never waited for
+    client = redis.Redis.from_url(
+        settings.redis_url, retry=Retry(NoBackoff(), 0)
+    )  # away is said at once, never waited for
     jobs.connect(client)
     review.listen()
     return client

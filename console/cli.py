@@ -134,9 +134,16 @@ def agreements() -> None:
 @click.option("--purpose", required=True, type=click.Choice(["read", "sign", "undertaking", "privacy", "notice"]))
 @click.option("--code", help="The same code makes a new version. Default: the name of the file.")
 @click.option("--title", help="Default: the first heading of the file.")
-@click.option("--business", "businesses", multiple=True, help="Of which business; may be repeated. Default: as before, else all.")
+@click.option(
+    "--business", "businesses", multiple=True, help="Of which business; may be repeated. Default: as before, else all."
+)
 def import_agreements(
-    paths: tuple[Path, ...], broker_no: str, purpose: str, code: str | None, title: str | None, businesses: tuple[str, ...]
+    paths: tuple[Path, ...],
+    broker_no: str,
+    purpose: str,
+    code: str | None,
+    title: str | None,
+    businesses: tuple[str, ...],
 ) -> None:
     """Import Markdown or HTML files as new, immutable versions: all of them or none."""
     from console.agreements.files import import_files
@@ -150,8 +157,14 @@ def import_agreements(
     try:
         with transaction() as session:
             versions = import_files(
-                session, broker_no, paths, code=code, title=title, purpose=Purpose(purpose),
-                businesses=businesses or None, stamp=Stamp.of_system("import"),
+                session,
+                broker_no,
+                paths,
+                code=code,
+                title=title,
+                purpose=Purpose(purpose),
+                businesses=businesses or None,
+                stamp=Stamp.of_system("import"),
             )
             lines = [f"{v.agreement.code} v{v.number} {v.sha256} {v.agreement.title}" for v in versions]
     except Problem as problem:

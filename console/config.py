@@ -262,7 +262,9 @@ def _sms(environ: Mapping[str, str]) -> str:
     adapter = _one_of(environ, "CONSOLE_SMS", SMS_ADAPTERS)
     if adapter == "http":
         if urlsplit(environ.get("CONSOLE_SMS_URL") or "").scheme not in ("http", "https"):
-            raise ConfigError("CONSOLE_SMS_URL: CONSOLE_SMS=http needs the gateway's address, like https://sms.example.com/send")
+            raise ConfigError(
+                "CONSOLE_SMS_URL: CONSOLE_SMS=http needs the gateway's address, like https://sms.example.com/send"
+            )
         if not environ.get("CONSOLE_SMS_KEY"):
             raise ConfigError("CONSOLE_SMS_KEY: CONSOLE_SMS=http needs the key that signs for the gateway")
     return adapter

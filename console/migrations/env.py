@@ -12,7 +12,9 @@ __all__ = ["models"]
 def run() -> None:
     engine = create_engine(context.config.attributes["url"])
     with engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=False, compare_type=True)
+        context.configure(
+            connection=connection, target_metadata=Base.metadata, render_as_batch=False, compare_type=True
+        )
         with context.begin_transaction():
             context.run_migrations()
     engine.dispose()

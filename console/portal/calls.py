@@ -130,7 +130,7 @@ def call_state(payload: Any = None) -> dict[str, Any]:
             "acknowledged_at": call.acknowledged_at.isoformat() if call and call.acknowledged_at else None,
             "cue": cue.cue if cue else None,
             "frame": bool(cue and cue.frame),
-            **(listening.line_state(call, signalling.terms(), stamp().at) if call else {"away": [], "left": None}),
+            **(listening.line_state(call, signalling.terms(), stamp().at) if call else {}),
         }
 
 

@@ -191,6 +191,8 @@ class Listener:
 
 def take(event: NodeEvent, media: Media, terms: Terms) -> None:
     """Write one event of a node and tell both pages what follows from it."""
+    if event.event == "started":
+        return _started(event, terms)
     try:
         kind = CallEventKind(event.event)
     except ValueError:
@@ -202,6 +204,23 @@ def take(event: NodeEvent, media: Media, terms: Terms) -> None:
             return
         told = line.heard(session, call, kind, event.at, event.side, now, terms, node=event.node, **event.facts)
     tell(call, told, media, terms, now)
+
+
+def _started(event: NodeEvent, terms: Terms) -> None:
+    """A node that came back under its name, so soon that nobody missed it, has none of its former calls any more."""
+    with reading() as session:
+        here = VideoSession.ended_at.is_(None) & (VideoSession.node == event.node)
+        numbers = session.scalars(select(VideoSession.session_no).where(here, VideoSession.started_at < event.at)).all()
+    now = datetime.now(UTC)
+    for session_no in numbers:
+        with transaction() as session:
+            call = line.held(session, session_no)
+            if call is None or call.node != event.node:
+                continue
+            facts = {"node": event.node, "since": event.facts.get("since") or event.at.isoformat()}
+            for side in line.SIDES:
+                line.heard(session, call, CallEventKind.LOST, event.at, side, now, terms, **facts)
+        push(call, "moved", terms, now)
 
 
 def end_overdue(media: Media, terms: Terms, now: datetime) -> list[VideoSession]:
@@ -239,10 +258,10 @@ def push(call: VideoSession, event: str, terms: Terms, now: datetime) -> None:
 
 
 def line_state(call: VideoSession, terms: Terms, now: datetime) -> dict[str, object]:
-    """{away: sides that are away, left: seconds until the call is given up, or null}"""
+    """{away: sides that are away, left: seconds until the call is given up, or null, grace: seconds it waits}"""
     due = line.due_at(call, terms)
     left = None if due is None else max(0.0, round((due - now).total_seconds(), 1))
-    return {"away": sorted(line.away_since(call)), "left": left}
+    return {"away": sorted(line.away_since(call)), "left": left, "grace": terms.grace.total_seconds()}
 
 
 def _order(event_id: str) -> tuple[int, int]:

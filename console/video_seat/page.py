@@ -11,9 +11,11 @@ from console.local_time import LOCAL, local_day, midnight
 from console.people.models import Staff
 from console.queues.models import Seat, SeatInterval, SeatState, Ticket
 
+from . import line
 from .models import Verdict, VideoSession
 
 RECENT = 8
+JUST_NOW = timedelta(minutes=5)
 
 
 # --- who is next
@@ -119,6 +121,19 @@ def recent(session: Session, staff_id: int) -> list[VideoSession]:
             .limit(RECENT)
         )
     )
+
+
+def just_dropped(session: Session, staff_id: int, at: datetime) -> VideoSession | None:
+    """This witness's latest call, if it was given up a moment ago because a side did not come back."""
+    latest = session.scalar(
+        select(VideoSession)
+        .where(VideoSession.witness_id == staff_id)
+        .options(joinedload(VideoSession.case).joinedload(Case.investor))
+        .order_by(VideoSession.id.desc())
+        .limit(1)
+    )
+    recent_enough = latest is not None and latest.ended_at is not None and at - latest.ended_at < JUST_NOW
+    return latest if latest is not None and recent_enough and line.dropped_sides(latest) else None
 
 
 # --- the bar of the day

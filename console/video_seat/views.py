@@ -19,7 +19,7 @@ from console.queues import service as queues
 from console.queues.models import PRIORITY_TITLES, SEAT_STATE_TITLES, Seat
 from console.screens import steps_shown
 
-from . import acts, facts, page, service, signalling
+from . import acts, facts, line, page, service, signalling
 from .checklist import Item, items_of
 from .models import VERDICT_TITLES, Verdict, VideoSession
 
@@ -143,6 +143,9 @@ def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
         "today": page.today(session, staff.id, now),
         "bar": page.day_bar(session, seat, now) if isinstance(seat, Seat) else None,
         "recent": page.recent(session, staff.id),
+        "dropped": (dropped := page.just_dropped(session, staff.id, now)),
+        "dropped_sides": line.dropped_sides(dropped) if dropped else [],
+        "grace": int(signalling.terms().grace.total_seconds()),
         "chosen_states": seats.CHOSEN_BY_HAND,
         "licence_days": staff.licence_days(now),
         "media_nodes": [node for node in signalling.media().nodes() if not node.draining],

@@ -64,7 +64,7 @@ def test_both_pages_hear_who_was_lost_how_long_is_left_and_who_is_back(
     listener.catch_up()
     for each in (seat, page):
         assert last(each, "lost", "back") | {"case_no": ""} == {
-            "case_no": "", "event": "back", "session_no": call, "away": [], "left": None,
+            "case_no": "", "event": "back", "session_no": call, "away": [], "left": None, "grace": 30,
         }  # fmt: skip
 
 
@@ -132,6 +132,22 @@ def test_a_dead_nodes_call_goes_to_another_node_and_both_sides_are_told_to_conne
         listener.catch_up()
         assert last(seat, "back")["away"] == []
         assert (the_call().node, the_call().epoch) == ("node-2", 2)
+
+
+@on_sqlite
+def test_a_node_that_was_restarted_has_lost_its_calls_and_both_sides_connect_again(
+    listener: Listener, node: PretendNode, witness: Open, investor: OpenInvestor
+) -> None:
+    seat, page, call = connected(witness, investor)
+    listener.catch_up()
+    node.say("", "", "started", since=datetime.now(UTC).isoformat())
+    listener.catch_up()
+    assert last(seat, "moved")["away"] == last(page, "moved")["away"] == ["investor", "witness"]
+    page.ask("offer", sdp="again")
+    seat.act("offer", call=call, sdp="again")
+    listener.catch_up()
+    assert last(seat, "back")["away"] == []
+    assert (the_call().node, the_call().epoch) == ("node-1", 1)
 
 
 @on_sqlite

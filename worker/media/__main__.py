@@ -71,7 +71,7 @@ async def run(settings: argparse.Namespace) -> None:
         disk_floor=settings.disk_floor,
     )
     reader = CommandReader(redis, settings.node, node.handle)
-    await node.beat()
+    await node.sign_on()
     loops = [asyncio.create_task(loop) for loop in (reader.run(), node.heartbeat(), node.sweep())]
     gc.freeze()  # modules and settings live as long as the process: do not look through them again and again
     gc.set_threshold(GC_THRESHOLD)

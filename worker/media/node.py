@@ -134,6 +134,17 @@ class Node:
 
     # -- the node's own life
 
+    async def sign_on(self) -> None:
+        """The first heartbeat; and word to whoever believes that a former life of this node still has its calls."""
+        since: float | None = None
+        try:
+            since = await self._redis.zscore(NODES_KEY, self.name)
+        except RedisError as error:
+            log.warning("former life not looked up", extra={"reason": type(error).__name__})
+        await self.beat()
+        before = {"since": datetime.fromtimestamp(since, UTC).isoformat()} if since is not None else {}
+        self.publish("", "", "started", **before)
+
     async def sweep(self) -> None:
         """Until cancelled: announce what was left behind, at once and then every `SWEEP` seconds."""
         while True:

@@ -21,9 +21,9 @@ from console.db import transaction
 from console.evidence.models import Evidence
 from console.queues import estimate, hours
 from console.queues import service as queues
-from console.queues.models import Ticket
+from console.queues.models import Priority, Ticket
 from console.stamp import Stamp
-from console.video_seat import service
+from console.video_seat import line, service
 from console.video_seat.checklist import Item, items_of
 from console.video_seat.models import VERDICT_TITLES, CheckMark, Verdict, VideoSession
 
@@ -41,7 +41,8 @@ VERDICT_KINDS = {
 def show(session: Session, case: Case) -> dict[str, Any]:
     """``stage`` is before, waiting or call: the page follows the status of the case."""
     if case.status is Status.IN_VIDEO:
-        return {"stage": "call", "call": (call := service.live_call_on(session, case)), "cue": cue_of(call)}
+        call = service.live_call_on(session, case)
+        return {"stage": "call", "call": call, "cue": cue_of(call), "grace": _grace()}
     if case.status is Status.IN_QUEUE:
         return {"stage": "waiting"} | queue_facts(session, case)
     return {
@@ -91,7 +92,24 @@ def queue_facts(session: Session, case: Case) -> dict[str, Any]:
         "line": list(range(first, min(place.waiting, first + PLACES_DRAWN - 1) + 1)),
         "eta": estimate.wait_minutes(session, case.branch_id, place.ahead, datetime.now(UTC)),
         "branch": case.branch,
+        "came_back": came_back(session, case, ticket),
     }
+
+
+def came_back(session: Session, case: Case, ticket: Ticket) -> str:
+    """Why somebody waits who was in a call already, or ''."""
+    if ticket.priority is not Priority.RETURNED:
+        return ""
+    calls = service.calls_of(session, case)
+    if calls and line.dropped_sides(calls[0]):
+        return f"上次通话中断超过 {_grace()} 秒，没有办完。"
+    return "上次通话因技术故障结束，没有办完。"
+
+
+def _grace() -> int:
+    """Seconds that a call waits for a side that is away."""
+    settings: Settings = current_app.extensions["settings"]
+    return int(settings.call_grace.total_seconds())
 
 
 # --- in the call

@@ -29,6 +29,7 @@ const ANSWER_MS = 12000; // from offer to connected
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 const WATCH_MS = 1000;
 const STATS_EVERY = 2; // watches
+const RELAYS_FRESH_MS = 30_000; // credentials for a relay are good for minutes: new ones for a later connection
 
 /**
  * new Call({localVideo, remoteVideo, signal, onstate, onstats, ontrouble, constraints, fatal})
@@ -37,6 +38,7 @@ const STATS_EVERY = 2; // watches
  * onstate(state, text, error)   each change, see State and WORDS; error is a MediaFault or what signal rejected with
  * onstats(stats)   every 2 s while connected, see stats()
  * ontrouble(text)  a device went away during the call
+ * iceServers       the relays, or an async function that asks for them anew; without an answer it goes without
  * fatal(error)     true for a rejection of signal after which trying again is useless (the call is over)
  */
 export class Call {
@@ -46,6 +48,8 @@ export class Call {
     this.stream = null;
     this.peer = null;
     this.tries = 0;
+    this.round = 0;
+    this.relays = null;
     this.timers = new Set();
     this.former = { received: 0, lost: 0 };
     this.hurry = () => this.state === State.RECONNECTING && this.#again(0);
@@ -54,6 +58,7 @@ export class Call {
   /** Open the devices and connect. Rejects with a MediaFault when they do not open, or with what a fatal signal said. */
   async start() {
     this.#become(State.OPENING);
+    this.#askForRelays();
     try {
       this.stream = await openMedia(this.constraints);
     } catch (error) {
@@ -67,6 +72,13 @@ export class Call {
     this.#become(State.CONNECTING);
     await this.#connect();
     if (this.state === State.FAILED) throw this.error;
+  }
+
+  /** The other end of the line is elsewhere now, or known to be gone: connect anew at once. */
+  reconnect() {
+    if (![State.CONNECTING, State.CONNECTED, State.RECONNECTING].includes(this.state)) return;
+    this.#again(0);
+    this.tries = 0;
   }
 
   mute(on = true) {
@@ -148,7 +160,11 @@ export class Call {
 
   async #connect() {
     this.#drop();
-    const peer = new RTCPeerConnection({ iceServers: this.iceServers, bundlePolicy: "max-bundle" });
+    this.round += 1;
+    const { round } = this;
+    const iceServers = await this.#askForRelays();
+    if (this.round !== round || this.state === State.CLOSED) return;
+    const peer = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.peer = peer;
     this.former = { received: 0, lost: 0 };
     const current = () => this.peer === peer && this.state !== State.CLOSED;
@@ -175,6 +191,15 @@ export class Call {
         this.#again(undefined, error);
       }
     }
+  }
+
+  #askForRelays() {
+    if (typeof this.iceServers !== "function") return Promise.resolve(this.iceServers);
+    if (!this.relays || performance.now() - this.relays.at > RELAYS_FRESH_MS) {
+      const former = this.relays?.answer ?? Promise.resolve([]);
+      this.relays = { at: performance.now(), answer: this.iceServers().catch(() => former) };
+    }
+    return this.relays.answer;
   }
 
   #moved(peer) {

@@ -2,6 +2,7 @@
 import { Call, State } from "../call.js";
 import { confirmDialog } from "../dialog.js";
 import { icon } from "../icons.js";
+import { Line } from "../line.js";
 import { connect } from "../live.js";
 import { keepAwake, openMedia, stopMedia } from "../media.js";
 import { ready } from "../ready.js";
@@ -20,7 +21,7 @@ const live = connect(
     online: (again) => arrived(again),
     case: ({ case_no, status, step }) => case_no === caseNo && (status !== main.dataset.status || step !== "video") && moved(status),
     queue: () => stage !== "call" && askPlace(),
-    call: ({ case_no, event }) => case_no === caseNo && heard(event),
+    call: (pushed) => pushed.case_no === caseNo && heard(pushed),
   },
   { auth: { case_no: caseNo } },
 );
@@ -146,6 +147,7 @@ if (stage === "waiting") {
 // --- the call
 
 let call = null;
+let line = null;
 const FATAL = new Set(["call_over", "not_acknowledged", "404", "signed_out"]);
 
 if (stage === "call" && $("[data-room]")) {
@@ -182,12 +184,22 @@ function enter() {
   $("[data-room]").hidden = false;
   $("[data-rec]").dataset.since = main.dataset.acknowledged;
   keepAwake();
+  line = new Line($(".big"), {
+    me: "investor",
+    words: {
+      mine: "重新连接中",
+      theirs: "认证人员的连接中断了，正在重新连接",
+      then: (left) => (left === null ? "请不要关闭本页。" : left ? `请稍候，还剩 ${left} 秒。超过后您回到队首，不用重新排队。` : "正在为您回到队首，请稍候。"),
+    },
+  });
   call = new Call({
     localVideo: $("[data-local]"),
     remoteVideo: $("[data-remote]"),
     signal: (sdp) => ask("offer", { sdp }, { timeout: 25_000 }),
+    iceServers: async () => (await ask("ice")).servers,
     fatal: (error) => FATAL.has(error.code),
     onstate: (state, words, error) => {
+      line.own(state === State.RECONNECTING);
       if (state === State.FAILED) say(`${error?.message ?? words}${error?.fix ? `。${error.fix}` : ""}`);
       else if (state === State.CONNECTED) say("正在等待认证人员的画面");
       else if (state !== State.CLOSED) say(words);
@@ -209,8 +221,13 @@ function say(text) {
   place.hidden = !text;
 }
 
-function heard(event) {
+function heard(pushed) {
+  const { event } = pushed;
+  line?.told(pushed);
   if (event === "marked") lookAfterCall();
+  else if (event === "moved") call?.reconnect();
+  else if (event === "back") toast("已重新接通，请继续。", "ok");
+  else if (event === "restarted") location.reload(); // name, licence and consent are shown anew
   else if (event === "ended") setTimeout(follow, 600); // the push that the case moved usually comes first
 }
 
@@ -219,6 +236,7 @@ async function lookAfterCall() {
   try {
     const state = await ask("call_state");
     if (!state.call) return follow();
+    line?.told(state);
     $("[data-cue]").textContent = state.cue ?? "核对完成，请等待认证人员给出结论。";
     $("[data-frame]").hidden = !state.frame;
   } catch (error) {
@@ -243,7 +261,7 @@ async function turn() {
 }
 
 async function leave() {
-  const sure = await confirmDialog({ title: "离开通话", text: "认证人员会看到您已离开。通话由认证人员结束，您可以随时回来。", label: "离开", danger: true });
+  const sure = await confirmDialog({ title: "离开通话", text: `认证人员会看到您已离开，最多等您 ${main.dataset.grace} 秒。超过后您回到队首，不用重新排队。`, label: "离开", danger: true });
   if (!sure) return;
   call?.close();
   $("[data-room]").hidden = true;

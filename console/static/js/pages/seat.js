@@ -3,6 +3,7 @@ import { Call, State, networkWords } from "../call.js";
 import { now } from "../clock.js";
 import { closeDialog, openDialog } from "../dialog.js";
 import { get } from "../http.js";
+import { Line } from "../line.js";
 import { connect } from "../live.js";
 import { enable, ready } from "../ready.js";
 import { wireRejection } from "../rejection.js";
@@ -39,7 +40,10 @@ async function sit() {
   }
   ready("seat"); // before this page holds the seat nothing that is pressed would be done
   refresh(...parts()); // what happened between the making of this page and now
-  if (session) startCall();
+  if (session) {
+    startCall();
+    lookAtLine();
+  }
 }
 
 function hold(seat) {
@@ -50,6 +54,7 @@ function hold(seat) {
 /** The line was down: perhaps another page sat down meanwhile, perhaps the call was ended. */
 async function comeBack() {
   await beat();
+  if (session) lookAtLine();
   refresh(...parts());
 }
 
@@ -226,8 +231,10 @@ function startCall() {
     localVideo: document.querySelector("[data-mine] video"),
     remoteVideo: document.querySelector("[data-peer] video"),
     signal: (sdp) => live.ask("offer", { fence, call: session, sdp }, { timeout: 25_000 }),
+    iceServers: async () => (await live.ask("ice", { fence, call: session })).servers,
     fatal: (error) => FATAL.has(error.code),
     onstate: (state, words, error) => {
+      line.own(state === State.RECONNECTING);
       if (state === State.FAILED) say(`${error?.message ?? words}${error?.fix ? `。${error.fix}` : ""}`);
       else if (state === State.CONNECTED) waitForPeer();
       else if (state !== State.CLOSED) say(words);
@@ -236,6 +243,43 @@ function startCall() {
     ontrouble: (text) => toast(text, "wait"),
   });
   call.start().catch((error) => toast(`${error.message}${error.fix ? `。${error.fix}` : ""}`, "bad"));
+}
+
+// --- in the call: a broken line
+
+const line =
+  session &&
+  new Line(document.querySelector("[data-peer]"), {
+    me: "witness",
+    words: {
+      mine: "重新连接中",
+      theirs: "投资者的连接中断了，正在等待重新连接",
+      then: (left) => (left === null ? "请不要关闭本页。" : left ? `还剩 ${left} 秒。超过后通话结束，投资者回到队首。` : "等待时间已到，正在交回队列。"),
+    },
+  });
+
+async function lookAtLine() {
+  try {
+    line.told(await live.ask("line", { fence, call: session }));
+  } catch (error) {
+    if (error.code === "call_over" && !leaving) location.assign("/seat");
+  }
+}
+
+/** What the server says about the line; each push also says who is away and how long the call waits. */
+function heardOfLine(pushed) {
+  line.told(pushed);
+  if (pushed.event === "moved") {
+    call?.reconnect();
+    toast("录像节点中断，正在接到可用的节点。", "wait");
+  } else if (pushed.event === "back") {
+    toast("已重新接通，通话继续。中断期间说的没有录上，清单会标出要再问的项目。", "ok");
+  } else if (pushed.event === "restarted") {
+    there = false;
+    toast("通话中断过，按规定对话重新开始：请等待投资者重新确认。", "wait", { seconds: 15 });
+    waitForPeer();
+  }
+  refresh("rec", "checklist", "verdict", "script");
 }
 
 let there = false;
@@ -273,7 +317,8 @@ function heardOfCall(pushed) {
     if (!session && pushed.event === "answered" && !leaving) location.assign("/seat");
     return;
   }
-  if (pushed.event === "acknowledged") {
+  if (["lost", "back", "moved", "restarted", "recording"].includes(pushed.event)) heardOfLine(pushed);
+  else if (pushed.event === "acknowledged") {
     there = true;
     toast("投资者已确认您的姓名和证号，并同意录音录像。", "ok");
     waitForPeer();

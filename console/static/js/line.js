@@ -1,0 +1,63 @@
+// A broken line in words, for both faces of a call: whom one waits for, how long still, what happens then.
+import { every } from "./ticking.js";
+
+const TICK_MS = 250;
+
+/**
+ * new Line(figure, { me: "investor" | "witness", words: { mine, theirs, then } })
+ *
+ * words.mine, words.theirs   the headline when the own or the other side is away
+ * words.then(left)           the sentence below; left: whole seconds, null while nobody knows
+ *
+ * The server's word (`told`) counts; until it comes (the own network may be down) the page counts by itself (`own`).
+ */
+export class Line {
+  constructor(figure, { me, words }) {
+    Object.assign(this, { me, words, away: [], until: null, grace: null, ownSince: null });
+    this.cover = document.createElement("div");
+    this.cover.className = "vid-state line-down";
+    this.cover.hidden = true;
+    this.headline = document.createElement("b");
+    this.headline.setAttribute("role", "status");
+    this.rest = document.createElement("span"); // counts down: not for a screen reader to say four times a second
+    this.rest.setAttribute("aria-hidden", "true");
+    this.cover.append(this.headline, this.rest);
+    figure.append(this.cover);
+    every(TICK_MS, () => this.#draw());
+  }
+
+  /** {away, left, grace} as every push about the call and the answer to `line` or `call_state` have it. */
+  told({ away, left, grace }) {
+    if (!Array.isArray(away)) return;
+    this.away = away;
+    this.until = left === null || left === undefined ? null : performance.now() + 1000 * left;
+    if (grace) this.grace = grace;
+    this.#draw();
+  }
+
+  /** Whether the own connection is down, as Call sees it. */
+  own(down) {
+    if (!down) this.ownSince = null;
+    else this.ownSince ??= performance.now();
+    this.#draw();
+  }
+
+  get down() {
+    return this.away.length > 0 || this.ownSince !== null;
+  }
+
+  #draw() {
+    this.cover.hidden = !this.down;
+    if (!this.down) return;
+    const mine = this.away.includes(this.me) || this.ownSince !== null;
+    const headline = mine ? this.words.mine : this.words.theirs;
+    if (this.headline.textContent !== headline) this.headline.textContent = headline;
+    const rest = this.words.then(this.#left());
+    if (this.rest.textContent !== rest) this.rest.textContent = rest;
+  }
+
+  #left() {
+    const until = this.until ?? (this.ownSince !== null && this.grace ? this.ownSince + 1000 * this.grace : null);
+    return until === null ? null : Math.max(0, Math.ceil((until - performance.now()) / 1000));
+  }
+}
