@@ -18,6 +18,7 @@ from console.cases.models import Case, CaseEvent
 from console.chain import find_break
 from console.config import Settings
 from console.evidence import service as evidence_service
+from console.evidence.film import SECOND, Chain
 from console.evidence.models import Evidence
 from console.people.models import Staff, StaffEvent
 from console.video_seat.models import Recording
@@ -71,7 +72,7 @@ def verify_everything(settings: Settings) -> Report:
 def verify_all(session: Session) -> Report:
     """Every chain, every file, every recording, every version and signature."""
     report = Report()
-    told: dict[str, str] = {}  # what the trail says each kept file was: public id to SHA-256
+    told: dict[str, tuple[str, str]] = {}  # what the trail says a kept file was: public id to SHA-256 and end of its chain
     report.trail.extend(_case_trails(session, report, told))
     report.trail.extend(_staff_trails(session, report))
     report.evidence.extend(_evidence(session, report, told))
@@ -89,7 +90,7 @@ def _verdict(what: str, faults: list[Fault]) -> Iterator[str]:
     yield from (f"  {fault}" for fault in faults)
 
 
-def _case_trails(session: Session, report: Report, told: dict[str, str]) -> Iterator[Fault]:
+def _case_trails(session: Session, report: Report, told: dict[str, tuple[str, str]]) -> Iterator[Fault]:
     lines = session.scalars(
         select(CaseEvent).order_by(CaseEvent.case_id, CaseEvent.seq).execution_options(yield_per=BATCH)
     )
@@ -103,7 +104,7 @@ def _case_trails(session: Session, report: Report, told: dict[str, str]) -> Iter
         report.counts["case lines"] += len(trail)
         for line in trail:
             if "evidence" in line.detail and "sha256" in line.detail:
-                told[line.detail["evidence"]] = line.detail["sha256"]
+                told[line.detail["evidence"]] = (line.detail["sha256"], line.detail.get("chain", ""))
         if (found := find_break(trail)) is not None:
             yield Fault(f"{name} line {found.seq}", found.why)
         elif trail[-1].after != cases[case_id].status:
@@ -128,16 +129,24 @@ def _staff_trails(session: Session, report: Report) -> Iterator[Fault]:
         session.expunge_all()
 
 
-def _evidence(session: Session, report: Report, told: dict[str, str]) -> Iterator[Fault]:
+def _evidence(session: Session, report: Report, told: dict[str, tuple[str, str]]) -> Iterator[Fault]:
     case_nos = {row.id: row.case_no for row in session.execute(select(Case.id, Case.case_no))}
-    report.counts["files"] = 0
+    report.counts |= {"files": 0, "clusters": 0}
     for piece in session.scalars(select(Evidence).order_by(Evidence.id).execution_options(yield_per=BATCH)):
         report.counts["files"] += 1
         name = f"case {case_nos.get(piece.case_id, '?')} {piece.kind.value} {piece.public_id[:8]} ({piece.path})"
         for _, why in evidence_service.damaged([piece]):
             yield Fault(name, why)
-        if told.pop(piece.public_id, piece.sha256) != piece.sha256:
+        chain = Chain.of(piece.facts)
+        report.counts["clusters"] += len(chain.clusters) if chain else 0
+        sha256, head = told.pop(piece.public_id, (piece.sha256, ""))
+        if sha256 != piece.sha256:
             yield Fault(name, "the trail recorded another file under this name")
+        elif head and (chain is None or chain.head != head):
+            yield Fault(name, "the trail recorded another chain of clusters for it")
+        if chain and chain.spoiled:
+            seconds = "、".join(str(at // SECOND) for at in chain.spoiled)
+            yield Fault(name, f"第 {seconds} 秒在录制之后、封存之前已改变 changed between recording and sealing")
     for public_id in sorted(told):
         yield Fault(f"evidence {public_id[:8]}", "the trail speaks of it, but it is gone")
 

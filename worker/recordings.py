@@ -2,34 +2,71 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from console.db import transaction
+from console.db import reading, transaction
+from console.evidence import service as evidence
 from console.stamp import Stamp
 from console.video_seat import service
 from worker import house
+from worker.media import chain
 
 log = structlog.get_logger()
+
+
+class RecordingDamaged(Exception):
+    """The file in the spool is not the one that the media node announced."""
 
 
 def keep(session_no: str, side: str, segment: int, path: str, started_at: str, duration_ms: int, sha256: str) -> None:
     """Seal the file into the evidence store; it leaves the spool only when that is committed.
 
     ``started_at``: ISO, the server's clock at the first frame. Safe to run twice: what was kept already is only cleared away.
+    Hashing and encrypting come before the transaction: a long film keeps nobody from writing. Raises RecordingDamaged.
     """
     house.opened()
-    with transaction() as session:
-        service.keep_recording(
-            session,
-            session_no,
-            side,
-            segment,
-            Path(path),
-            datetime.fromisoformat(started_at),
-            duration_ms,
-            sha256,
-            Stamp.of_system("recordings"),
-        )
-    Path(path).unlink(missing_ok=True)
+    film = Path(path)
+    with reading() as session:
+        done = service.is_kept(session, session_no, side, sha256)
+    if not done:
+        _keep(film, session_no, side, segment, datetime.fromisoformat(started_at), duration_ms, sha256)
+    film.unlink(missing_ok=True)
+    chain.beside(film).unlink(missing_ok=True)
     log.info("recording_kept", session=session_no, side=side, segment=segment, seconds=duration_ms / 1000)
+
+
+def _keep(
+    film: Path, session_no: str, side: str, segment: int, started_at: datetime, duration_ms: int, sha256: str
+) -> None:
+    facts = linked(film)
+    with film.open("rb") as source, evidence.sealed(source) as sealed:
+        if sealed.kept.sha256 != sha256:
+            raise RecordingDamaged(f"{session_no} {side} {segment}: the file differs from what was announced")
+        with transaction() as session:
+            stamp = Stamp.of_system("recordings")
+            service.keep_recording(
+                session, session_no, side, segment, sealed, started_at, duration_ms, stamp, chain=facts
+            )
+
+
+def linked(film: Path) -> dict[str, Any] | None:
+    """The chain as console/evidence/film.py reads it; None for a file that is no recording of ours. Seconds that are no more what
+    the node wrote are named in ``spoiled``; links that it could not write any more (killed, disk full) are made here.
+    """
+    header, *clusters = chain.of_file(film)
+    if not clusters:
+        return None
+    spoiled = [link.at_ms for link in chain.altered(chain.written(chain.beside(film)), film)]
+    if spoiled:
+        log.error("recording_spoiled", film=film.name, session=film.parent.name, at_ms=spoiled)
+    return {
+        "header": header.length,
+        "loose": [list(span) for span in chain.LOOSE],
+        "start": header.hash,
+        "at": [link.at_ms for link in clusters],
+        "lengths": [link.length for link in clusters],
+        "links": "".join(link.hash for link in clusters),
+        "spoiled": spoiled,
+    }

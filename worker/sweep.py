@@ -18,6 +18,8 @@ from sqlalchemy import CursorResult, delete, select
 
 from console import live
 from console.db import reading, transaction
+from console.evidence import service as evidence
+from console.evidence import store
 from console.evidence.models import Evidence, State, Variant
 from console.jobs import Job, enqueue, pending
 from console.people.models import Captcha, OutgoingSms, SmsCode
@@ -30,9 +32,11 @@ from worker.media import webm
 from worker.media.announce import Announcer
 from worker.media.repair import duration_ms, is_sealed
 from worker.media.spool import NOTE_SUFFIX, Spool, sha256
+from worker.runner import SWEEP_EVERY
 
 PHOTO_PATIENCE = timedelta(seconds=20)
 RECORDING_PATIENCE = timedelta(seconds=60)
+STRAY_AFTER = timedelta(days=1)
 KEPT_PROOF = timedelta(days=2)  # captchas and SMS codes, long expired, but still counted against the limits of a day
 TAKE = re.compile(r"(?P<side>[a-z]+)-(?P<segment>\d+)\.webm")
 DATE_UTC = b"\x44\x61\x88"  # the element's id and length, RFC 9559 section 5.1.2
@@ -43,7 +47,15 @@ def sweep() -> None:
     """Safe to run at any time and twice at once: everything it asks for is itself safe to run twice."""
     house.opened()
     now = datetime.now(UTC)
-    parts: tuple[Callable[[datetime], int], ...] = (photos, orphans, recordings, broken_calls, silent_seats, proofs)
+    parts: tuple[Callable[[datetime], int], ...] = (
+        photos,
+        orphans,
+        recordings,
+        broken_calls,
+        silent_seats,
+        proofs,
+        strays,
+    )
     done = {part.__name__: _swept(part, now) for part in parts}
     if any(done.values()):
         log.info("swept", **done)
@@ -149,3 +161,13 @@ def proofs(now: datetime) -> int:
             result = session.execute(statement.execution_options(synchronize_session=False))
             gone += cast("CursorResult[Any]", result).rowcount
     return gone
+
+
+def strays(now: datetime) -> int:
+    """Files that were sealed and never got their row: how many were deleted. Another folder of the store at each sweep."""
+    folder = int(now.timestamp() // SWEEP_EVERY) % store.FOLDERS
+    with reading() as session:
+        left = evidence.strays(session, folder, now - STRAY_AFTER)
+    for path in left:
+        store.current().throw_away(path)
+    return len(left)

@@ -1,27 +1,53 @@
 """Keep and find evidence. Photos of one kind replace each other; what was replaced stays on disk and in the database."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, BinaryIO
 
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
+from console import runtime
 from console.cases.models import Case
 from console.cases.trail import Happening, note
 from console.db import Session as OurSession
 from console.stamp import Stamp
 from console.vault import VaultError
 
-from . import store
+from . import film, store
 from .models import Evidence, Kind, State, Variant
+
+
+@dataclass
+class Sealed:
+    """A file that lies in the store already and waits for its row; ``claimed``: a row was added for it."""
+
+    kept: store.Kept
+    claimed: bool = False
+
+
+@contextmanager
+def sealed(source: BinaryIO) -> Iterator[Sealed]:
+    """Hash, encrypt and write ``source`` before a transaction is opened: nobody waits for the database meanwhile.
+
+    What was not given to ``keep`` by the end is thrown away; what a killed process leaves behind, the sweep.
+    """
+    made = Sealed(runtime.offload(store.current().keep, source))
+    try:
+        yield made
+    finally:
+        if not made.claimed:
+            store.current().throw_away(made.kept.path)
 
 
 def keep(
     session: Session,
     case: Case,
     kind: Kind,
-    source: BinaryIO,
+    source: BinaryIO | Sealed,
     stamp: Stamp,
     *,
     media_type: str,
@@ -33,11 +59,15 @@ def keep(
     facts: dict[str, Any] | None = None,
     replaces: bool = False,
 ) -> Evidence:
-    """Seal ``source`` and add its row. ``replaces`` supersedes the live evidence of the same kind and variant.
+    """Add the row of what was sealed (or seal it now: only what is small). ``replaces`` supersedes the live evidence of the same
+    kind and variant.
 
     What fails before its commit takes the file along.
     """
-    kept = store.current().keep(source)
+    if isinstance(source, Sealed):
+        kept, source.claimed = source.kept, True
+    else:
+        kept = store.current().keep(source)
     session.info.setdefault("files", []).append(kept.path)
     if replaces:
         for old in live(session, case, kind):
@@ -85,6 +115,13 @@ def throw_away(refused: Evidence) -> None:
     store.current().throw_away(refused.path)
 
 
+def strays(session: Session, folder: int, before: datetime) -> list[str]:
+    """Files in a folder of the store, older than ``before``, that no row names: their process ended before its commit."""
+    lying = store.current().lying_since(folder, before)
+    named = set(session.scalars(select(Evidence.path).where(Evidence.path.in_(lying)))) if lying else set()
+    return [path for path in lying if path not in named]
+
+
 def supersede(evidence: Evidence, stamp: Stamp) -> None:
     evidence.superseded_at = stamp.at
     for made in evidence.variants:
@@ -108,11 +145,26 @@ def photo(session: Session, case: Case, kind: Kind) -> Evidence | None:
 
 
 def note_kept(case: Case, evidence: Evidence, stamp: Stamp, what: Happening = Happening.PHOTO_KEPT) -> None:
-    note(case, what, stamp, evidence=evidence.public_id, kind=evidence.kind.value, sha256=evidence.sha256)
+    told = {"evidence": evidence.public_id, "kind": evidence.kind.value, "sha256": evidence.sha256}
+    chain = film.Chain.of(evidence.facts)
+    note(case, what, stamp, **told, **({"chain": chain.head} if chain else {}))
 
 
 def clear_bytes(evidence: Evidence) -> bytes:
     return store.current().read_all(evidence.path, evidence.size)
+
+
+def damage_of(recording: Evidence) -> film.Damage | None:
+    """Which seconds of a recording are not what was sealed; None for what has no chain. Raises FileNotFoundError."""
+    chain = film.Chain.of(recording.facts)
+    if chain is None:
+        return None
+    files, path, size = store.current(), recording.path, recording.size
+    if not (files.root / path).exists():
+        raise FileNotFoundError(path)
+    return film.damage(
+        chain, size, recording.sha256, lambda start, length: b"".join(files.read(path, size, start, length))
+    )
 
 
 def damaged(evidence: Iterable[Evidence]) -> Iterable[tuple[Evidence, str]]:
@@ -121,7 +173,10 @@ def damaged(evidence: Iterable[Evidence]) -> Iterable[tuple[Evidence, str]]:
         if piece.state is State.REFUSED:
             continue
         try:
-            if store.current().fingerprint(piece.path, piece.size) != piece.sha256:
+            found = damage_of(piece)
+            if found:
+                yield piece, found.words
+            elif found is None and store.current().fingerprint(piece.path, piece.size) != piece.sha256:
                 yield piece, "the bytes differ from what was kept"
         except FileNotFoundError:
             yield piece, "the file is missing"

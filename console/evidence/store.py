@@ -5,11 +5,13 @@ nonce is prefix + chunk number (4) + last-chunk mark (1), as in the STREAM const
 reordered, dropped or cut off unseen.
 """
 
+import contextlib
 import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +24,7 @@ MAGIC = b"WDE1"
 PREFIX = 7
 CHUNK = 64 * 1024
 TAG = 16
+FOLDERS = 256
 HEADER = len(MAGIC) + WRAPPED + PREFIX
 
 
@@ -93,6 +96,13 @@ class EvidenceStore:
     def throw_away(self, path: str) -> None:
         """Safe to say twice."""
         (self.root / path).unlink(missing_ok=True)
+
+    def lying_since(self, folder: int, before: datetime) -> list[str]:
+        """The files, whole or not, in one of the FOLDERS that were written before then (as ``Kept.path``)."""
+        name = f"{folder:02x}"
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.root / name) as found:
+            return [f"{name}/{each.name}" for each in found if each.stat().st_mtime < before.timestamp()]
+        return []
 
     def fingerprint(self, path: str, size: int) -> str:
         """SHA-256 of the clear bytes as they are now."""

@@ -96,14 +96,14 @@ def receive(case_no: str, key: str, kind: Kind, *, replaces: bool, most: int | N
     stream = cast(BinaryIO, uploads[0].stream)
     sniffed = runtime.offload(check_upload, stream)
     mark = stamp()
-    with transaction() as session:
+    with evidence.sealed(stream) as sealed, transaction() as session:
         case = at_work(session, case_no, key, mark)
         _keep_quota(session, case, kind, most)
         kept = evidence.keep(
             session,
             case,
             kind,
-            stream,
+            sealed,
             mark,
             media_type=sniffed.media_type,
             state=State.PROCESSING,

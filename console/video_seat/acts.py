@@ -16,6 +16,7 @@ from werkzeug.exceptions import NotFound
 from console import live
 from console.access import my_staff, stamp
 from console.db import reading, transaction
+from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind
 from console.people.models import Staff
 from console.queues import seats
@@ -134,8 +135,8 @@ def take_snapshot(fence: int, session_no: str, kind: Kind) -> Evidence:
     taken = signalling.media().snapshot(session_no, call.node or "")
     picture = Path(taken.path)
     try:
-        with _holding(fence, session_no) as (session, call):
-            return service.take_snapshot(session, call, kind, picture, taken.width, taken.height, taken.at, stamp())
+        with picture.open("rb") as file, evidence.sealed(file) as sealed, _holding(fence, session_no) as (session, call):
+            return service.take_snapshot(session, call, kind, sealed, taken.width, taken.height, taken.at, stamp())
     finally:
         picture.unlink(missing_ok=True)
 

@@ -1,9 +1,8 @@
 """One recorded call: started by answering, acknowledged by the investor, proved item by item, ended by a verdict."""
 
-import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, selectinload
@@ -64,10 +63,6 @@ class ItemsMissing(Problem):
     def __init__(self, locks: "Locks"):
         super().__init__(text=f"还不能通过。{locks.words}。")
         self.locks = locks
-
-
-class RecordingDamaged(Exception):
-    """The file in the spool is not the one that the media node announced."""
 
 
 # --- the call
@@ -135,24 +130,30 @@ def write_note(session: Session, call: VideoSession, text: str) -> None:
 
 
 def take_snapshot(
-    session: Session, call: VideoSession, kind: Kind, png: Path, width: int, height: int, at: datetime, stamp: Stamp
+    session: Session,
+    call: VideoSession,
+    kind: Kind,
+    picture: evidence.Sealed,
+    width: int,
+    height: int,
+    at: datetime,
+    stamp: Stamp,
 ) -> Evidence:
-    """Keep the picture that the media node wrote. The caller removes ``png`` once this is committed."""
+    """Keep the picture that the media node took."""
     _require_live(call)
     if kind not in SNAPSHOTS:
         raise ValueError(kind)
-    with png.open("rb") as picture:
-        kept = evidence.keep(
-            session,
-            call.case,
-            kind,
-            picture,
-            stamp,
-            media_type="image/png",
-            width=width,
-            height=height,
-            facts={"session": call.session_no, "at": at.isoformat()},
-        )
+    kept = evidence.keep(
+        session,
+        call.case,
+        kind,
+        picture,
+        stamp,
+        media_type="image/png",
+        width=width,
+        height=height,
+        facts={"session": call.session_no, "at": at.isoformat()},
+    )
     evidence.note_kept(call.case, kept, stamp, Happening.SNAPSHOT_TAKEN)
     return kept
 
@@ -303,15 +304,15 @@ def keep_recording(
     session_no: str,
     side: str,
     segment: int,
-    path: Path,
+    film: evidence.Sealed,
     started_at: datetime,
     duration_ms: int,
-    sha256: str,
     stamp: Stamp,
+    chain: dict[str, Any] | None = None,
 ) -> Recording:
-    """Seal one finished segment. The same file twice is kept once. Raises RecordingDamaged, FileNotFoundError, NoResultFound.
+    """Add one sealed segment. The same film twice is kept once. ``chain``: see console/evidence/film.py. Raises NoResultFound.
 
-    A different file under a number that is taken (a node that started anew with an empty spool) gets the next free number:
+    A different film under a number that is taken (a node that started anew with an empty spool) gets the next free number:
     no second of a recording is given up for a number.
     """
     call = session.scalars(
@@ -321,17 +322,14 @@ def keep_recording(
     session.refresh(call, ["recordings"])
     mine = [recording for recording in call.recordings if recording.side == side]
     for recording in mine:
-        if recording.evidence.sha256 == sha256:
+        if recording.evidence.sha256 == film.kept.sha256:
             return recording
-    if _sha256(path) != sha256:
-        raise RecordingDamaged(f"{session_no} {side} {segment}: the file differs from what was announced")
     taken = {recording.segment for recording in mine}
     number = segment if segment not in taken else max(taken) + 1
     facts = {"session": session_no, "side": side, "segment": number, "duration_ms": duration_ms}
-    with path.open("rb") as film:
-        kept = evidence.keep(session, call.case, Kind.RECORDING, film, stamp, media_type="video/webm", facts=facts)
-    if kept.sha256 != sha256:
-        raise RecordingDamaged(f"{session_no} {side} {segment}: the file changed while it was kept")
+    if chain:
+        facts["chain"] = chain
+    kept = evidence.keep(session, call.case, Kind.RECORDING, film, stamp, media_type="video/webm", facts=facts)
     made = Recording(side=side, segment=number, started_at=started_at, duration_ms=duration_ms, evidence=kept)
     call.recordings.append(made)
     session.flush()
@@ -339,9 +337,15 @@ def keep_recording(
     return made
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def is_kept(session: Session, session_no: str, side: str, sha256: str) -> bool:
+    """Whether this film of the call is in the evidence already."""
+    query = (
+        select(Recording.id)
+        .join(Recording.session)
+        .join(Recording.evidence)
+        .where(VideoSession.session_no == session_no, Recording.side == side, Evidence.sha256 == sha256)
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def clock_zero(call: VideoSession) -> datetime:

@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 from sqlalchemy.orm import Session
 
+from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind
 from console.queues import seats
 from console.video_seat import service, timeline
@@ -57,7 +58,8 @@ def png(folder: Path, name: str = "shot.png") -> Path:
 
 
 def snapped(session: Session, call: VideoSession, kind: Kind, folder: Path, when: datetime = AT) -> Evidence:
-    return service.take_snapshot(session, call, kind, png(folder), 64, 48, when, at(1))
+    with png(folder).open("rb") as picture, evidence.sealed(picture) as sealed:
+        return service.take_snapshot(session, call, kind, sealed, 64, 48, when, at(1))
 
 
 def all_in_order(session: Session, call: VideoSession, folder: Path, *but: str) -> None:

@@ -1,21 +1,30 @@
 """A finished recording leaves the media node's spool exactly once (fault: kill -9 worker, job retried)."""
 
 import hashlib
+import io
+import threading
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from console import db
 from console.config import Settings
 from console.evidence import service as evidence
-from console.evidence.models import Kind
+from console.evidence import store
+from console.evidence.models import Evidence, Kind
+from console.evidence.store import EvidenceStore, Kept
 from console.queues.models import Ticket
+from console.vault import current
+from console.verify import verify_all
 from console.video_seat.models import Recording, VideoSession
-from console.video_seat.service import RecordingDamaged
+from tests import films
 from tests import world as worlds
-from worker.recordings import keep
+from tests.evidence.test_film import flipped
+from worker.media import chain
+from worker.recordings import RecordingDamaged, keep
 
 STARTED = datetime.fromisoformat("2026-11-20T05:30:12.345+00:00")
 
@@ -87,3 +96,99 @@ def test_a_file_that_is_not_what_was_announced_is_not_taken_and_not_lost(film):
     assert film.exists()
     with db.reading() as session:
         assert session.scalars(select(Recording)).all() == []
+
+
+# --- the chain of its clusters
+
+
+@pytest.fixture
+def take(film: Path) -> Path:
+    """A recording with the links that the node wrote."""
+    film.unlink()
+    return films.film(film)
+
+
+def kept() -> Evidence:
+    with db.reading() as session:
+        return session.scalars(select(Evidence).where(Evidence.kind == Kind.RECORDING)).one()
+
+
+def faults() -> list[str]:
+    with db.reading() as session:
+        report = verify_all(session)
+        assert report.counts["clusters"] == 9
+        return [fault.why for fault in report.evidence]
+
+
+def swap_in(body: bytes) -> None:
+    """What somebody with the keys could do: seal other bytes in the place of the recording's."""
+    (store.current().root / kept().path).unlink()
+    made = store.current().keep(io.BytesIO(body))
+    with db.transaction() as session:
+        session.get_one(Evidence, kept().id).path = made.path
+
+
+def test_a_recording_is_sealed_with_a_link_for_every_second_and_verifies(take):
+    keep(**announced(take))
+    assert not take.exists() and not chain.beside(take).exists()
+    assert kept().facts["chain"]["at"] == [*range(0, 9000, 1000)]
+    assert kept().facts["chain"]["spoiled"] == []
+    assert faults() == []
+
+
+def test_verify_names_the_second_that_was_altered(take):
+    body = take.read_bytes()
+    keep(**announced(take))
+    middle = sum(kept().facts["chain"]["lengths"][:3]) + kept().facts["chain"]["header"] + 20
+    swap_in(flipped(body, middle))
+    assert faults() == ["第 3 秒与封存时不一致"]
+
+
+def test_links_altered_in_the_database_contradict_the_trail(take):
+    keep(**announced(take))
+    with db.transaction() as session:
+        row = session.get_one(Evidence, kept().id)
+        links = row.facts["chain"]["links"]
+        row.facts = {
+            **row.facts,
+            "chain": {**row.facts["chain"], "links": links[:-1] + ("0" if links[-1] != "0" else "1")},
+        }
+    assert "the trail recorded another chain of clusters for it" in faults()
+
+
+def test_a_second_that_changed_before_it_was_sealed_is_kept_and_named(take):
+    at = take.read_bytes().index(bytes([25]) * 700)
+    take.write_bytes(flipped(take.read_bytes(), at + 5))
+    keep(**announced(take))
+    assert kept().facts["chain"]["spoiled"] == [2000]
+    assert faults() == ["第 2 秒在录制之后、封存之前已改变 changed between recording and sealing"]
+
+
+# --- nobody waits while a film is sealed
+
+
+class Unhurried(EvidenceStore):
+    """Tells that it began to seal, and goes on when it may."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, current())
+        self.began, self.may_go_on = threading.Event(), threading.Event()
+
+    def keep(self, source: BinaryIO) -> Kept:
+        self.began.set()
+        assert self.may_go_on.wait(20)
+        return super().keep(source)
+
+
+def test_others_write_while_a_film_is_being_sealed(film, world):
+    files = Unhurried(world.evidence_dir)
+    store.use(files)
+    at_work = threading.Thread(target=keep, kwargs=announced(film))
+    at_work.start()
+    assert files.began.wait(20)
+    with db.transaction() as session:
+        session.execute(text("UPDATE staff SET name = '陆文杉' WHERE username = 'luwenshan'"))
+    assert not files.may_go_on.is_set()
+    files.may_go_on.set()
+    at_work.join(20)
+    assert hashlib.sha256(evidence.clear_bytes(kept())).hexdigest() == kept().sha256

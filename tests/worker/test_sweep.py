@@ -12,12 +12,13 @@ from sqlalchemy import select
 
 from console import db, jobs
 from console.config import Settings
+from console.evidence import store
 from console.people.models import Captcha, SmsCode
 from console.queues import seats
 from console.queues.models import Seat, SeatState
 from tests import pictures
 from tests import world as worlds
-from tests.worker.given import given_photo
+from tests.worker.given import given_photo, photo
 from worker import house, sweep
 from worker.media import webm
 
@@ -132,3 +133,15 @@ def test_a_sweep_without_redis_does_what_it_can(world, spool):
     sweep.sweep()
     with db.reading() as session:
         assert session.scalars(select(Captcha.token)).all() == []
+
+
+def test_a_sealed_file_that_never_got_its_row_goes_after_a_day_and_one_with_a_row_stays(world, spool):
+    kept = Path(photo(given_photo(pictures.png(1, 1))).path)
+    folder = store.current().root / kept.parent
+    lost, young = folder / "lost.wde", folder / "young.partial"
+    for path, hours in ((lost, 25), (folder / kept.name, 25), (young, 1)):
+        path.touch()
+        os.utime(path, (NOW.timestamp() - hours * 3600,) * 2)
+    in_turn = [NOW + timedelta(seconds=30 * n) for n in range(store.FOLDERS)]
+    assert sum(sweep.strays(at) for at in in_turn if at - NOW < timedelta(hours=3)) == 1
+    assert sorted(path.name for path in folder.iterdir()) == sorted([kept.name, young.name])

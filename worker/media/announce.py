@@ -7,7 +7,7 @@ from collections.abc import Callable
 from redis import Redis
 from rq import Queue
 
-from worker.media import repair
+from worker.media import chain, repair
 from worker.media.spool import Note, Spool, sha256
 
 KEEP_JOB = "worker.recordings.keep"  # kwargs: session_no, side, segment, path, started_at (ISO), duration_ms, sha256
@@ -59,6 +59,7 @@ def _facts(note: Note) -> dict[str, object] | None:
         os.close(descriptor)
     if duration_ms is None:
         path.unlink()
+        chain.beside(path).unlink(missing_ok=True)
         return None
     return {
         "session_no": take.session_no,

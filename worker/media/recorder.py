@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from worker.media import chain
 from worker.media.assembly import Frame
 from worker.media.clock import MediaClock
 from worker.media.spool import Note, Spool, Take
@@ -45,6 +46,7 @@ class Recorder:
         self._note: Note | None = None
         self._descriptor = -1
         self._writer: WebmWriter | None = None
+        self._chain: chain.ChainFile | None = None
         self._early: list[tuple[Frame, int]] = []
         self._last_ms: dict[str, int] = {}
         self._size: tuple[int, int] | None = None
@@ -82,6 +84,8 @@ class Recorder:
         except OSError:
             log.exception("recording not closed", extra=self._where())
         os.close(self._descriptor)
+        if self._chain is not None:
+            self._chain.close()
         self._failed = True
         return note
 
@@ -125,7 +129,14 @@ class Recorder:
 
     def _open(self, width: int, height: int) -> None:
         assert self._note is not None
-        self._writer = WebmWriter(self._descriptor, width=width, height=height, started_at=self._note.take.started)
+        self._chain = chain.ChainFile(chain.beside(self._note.recording))
+        self._writer = WebmWriter(
+            self._descriptor,
+            width=width,
+            height=height,
+            started_at=self._note.take.started,
+            written=self._chain.add,
+        )
         for frame, at_ms in self._early:
             self._writer.write(frame.kind, frame.data, at_ms, key=frame.key)
         self._early.clear()

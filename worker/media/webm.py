@@ -7,6 +7,7 @@ duration, the seek head and the segment's size; `repair` does the same to a file
 
 import os
 import struct
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from worker.media import ebml
@@ -84,8 +85,8 @@ def _track(number: int, kind: int, codec: str) -> bytes:
 _PREFIX = _ebml_header() + SEGMENT
 SEGMENT_SIZE_AT = len(_PREFIX)
 SEGMENT_START = SEGMENT_SIZE_AT + SIZE_WIDTH
-_SEEK_HEAD_LENGTH = len(_seek_head(0))
-_INFO_AT = SEGMENT_START + _SEEK_HEAD_LENGTH
+SEEK_HEAD_LENGTH = len(_seek_head(0))
+_INFO_AT = SEGMENT_START + SEEK_HEAD_LENGTH
 _TRACKS_AT = _INFO_AT + len(_info(DATE_ORIGIN))
 DURATION_AT = _INFO_AT + _info(DATE_ORIGIN).index(b"\x44\x89") + 3
 WIDTH_AT = _TRACKS_AT + _tracks(0, 0).index(b"\xb0\x82\x00\x00\xba") + 2
@@ -95,7 +96,7 @@ HEADER_LENGTH = _TRACKS_AT + len(_tracks(0, 0))
 
 def header(width: int, height: int, started_at: datetime) -> bytes:
     """Everything in front of the first cluster. Always `HEADER_LENGTH` bytes, with room for what closing fills in."""
-    room = VOID + ebml.size(_SEEK_HEAD_LENGTH - 2, 1) + bytes(_SEEK_HEAD_LENGTH - 2)
+    room = VOID + ebml.size(SEEK_HEAD_LENGTH - 2, 1) + bytes(SEEK_HEAD_LENGTH - 2)
     return _PREFIX + ebml.UNKNOWN_SIZE + room + _info(started_at) + _tracks(width, height)
 
 
@@ -129,16 +130,30 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 class WebmWriter:
-    """Writes one file. Times are milliseconds since its start and may come slightly out of order between the tracks."""
+    """Writes one file. Times are milliseconds since its start and may come slightly out of order between the tracks.
 
-    def __init__(self, descriptor: int, *, width: int, height: int, started_at: datetime) -> None:
+    `written(at_ms, piece)` is called after each write: the header, then every cluster.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        width: int,
+        height: int,
+        started_at: datetime,
+        written: Callable[[int, bytes], None] = lambda at_ms, piece: None,
+    ) -> None:
         self._descriptor = descriptor
+        self._written = written
         self._blocks: list[tuple[int, str, bytes, bool]] = []
         self._cluster_at: int | None = None
         self._cues: list[tuple[int, int]] = []
         self._position = HEADER_LENGTH - SEGMENT_START
         self.duration_ms = 0
-        write_all(descriptor, header(width, height, started_at))
+        beginning = header(width, height, started_at)
+        write_all(descriptor, beginning)
+        written(0, beginning)
 
     def set_picture_size(self, width: int, height: int) -> None:
         """Put right the size given at the start, when that was a guess."""
@@ -166,6 +181,7 @@ class WebmWriter:
         body = ebml.unsigned(TIMESTAMP, start, 8) + b"".join(_simple_block(start, *block) for block in blocks)
         cluster = CLUSTER + ebml.size(len(body), SIZE_WIDTH) + body
         write_all(self._descriptor, cluster)
+        self._written(start, cluster)
         keys = [at for at, kind, _frame, key in blocks if kind == "video" and key]
         if keys:
             self._cues.append((keys[0], self._position))

@@ -133,7 +133,7 @@ def test_the_note_lies_beside_the_recording_until_it_is_announced(recording: Rec
         "duration_ms": 1500,
         "sha256": sha256(recording.path),
     }
-    assert [path.name for path in recording.path.parent.iterdir()] == ["investor-1.webm"]
+    assert sorted(path.name for path in recording.path.parent.iterdir()) == ["investor-1.webm", "investor-1.webm.chain"]
 
 
 def test_what_could_not_be_announced_is_announced_by_the_next_sweep(
