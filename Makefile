@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PYTEST_ARGS ?=
 
-.PHONY: help run test story lint assets shots doctor clean
+.PHONY: help run test story soak lint assets shots doctor clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -16,15 +16,19 @@ run: .venv/.run assets  ## start everything for development, with three robot in
 
 test: .venv/.dev assets lint  ## lint and all tests, the stories in real browsers among them
 	$(BIN)/python -m tests.browser --install
-	$(BIN)/pytest -m 'not shots' -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/pytest -m 'not shots and not soak' -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 story: .venv/.dev assets  ## the whole job in two real browsers; pictures and recording in out/story
 	$(BIN)/python -m tests.browser --install
-	$(BIN)/pytest tests/stories -m 'not shots' --keep-pictures out/story $(PYTEST_ARGS)
+	$(BIN)/pytest tests/stories -m 'not shots and not soak' --keep-pictures out/story $(PYTEST_ARGS)
+
+soak: .venv/.dev assets  ## what takes minutes: calls that break in real browsers; pictures in out/soak
+	$(BIN)/python -m tests.browser --install
+	$(BIN)/pytest -m soak --keep-pictures out/soak $(PYTEST_ARGS)
 
 shots: .venv/.dev assets  ## a picture of every screen, in out/shots
 	$(BIN)/python -m tests.browser --install
-	$(BIN)/pytest tests/stories --keep-pictures out/shots $(PYTEST_ARGS)
+	$(BIN)/pytest tests/stories -m 'not soak' --keep-pictures out/shots $(PYTEST_ARGS)
 
 lint: .venv/.dev  ## style, import contracts, types of the core
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ export class Line {
     this.rest = document.createElement("span"); // counts down: not for a screen reader to say four times a second
     this.rest.setAttribute("aria-hidden", "true");
     this.cover.append(this.headline, this.rest);
-    figure.append(this.cover);
+    figure.querySelector("video").after(this.cover); // below what can be pressed
     every(TICK_MS, () => this.#draw());
   }
 
