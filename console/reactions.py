@@ -34,6 +34,10 @@ def tell_reviewers_of_arrival(session: Session, case: Case) -> None:
         tell_reviewers(session, case)
 
 
+def tell_supervisors(session: Session, case: Case) -> None:
+    live.suspicions_changed(case.branch_id)
+
+
 Reaction = Callable[[Session, Case], None]
 REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.FINISH_STEP: (tell_investor, tell_reviewers_of_arrival),
@@ -42,9 +46,11 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.ANSWER: (tell_investor, tell_queue),
     Action.RETURN_TO_QUEUE: (tell_investor, tell_queue),
     Action.PASS_VIDEO: (tell_investor, tell_reviewers_of_arrival),
+    Action.SUSPECT: (tell_investor, tell_supervisors),
+    Action.RELEASE: (tell_investor, tell_queue, tell_supervisors),
     Action.APPROVE: (tell_investor, tell_reviewers),
-    Action.REJECT: (tell_investor, tell_reviewers),
-    Action.REFUSE: (tell_investor, tell_reviewers),
+    Action.REJECT: (tell_investor, tell_reviewers, tell_supervisors),
+    Action.REFUSE: (tell_investor, tell_reviewers, tell_supervisors),
     Action.ABANDON: (tell_investor, tell_queue),
     Happening.TASK_CLAIMED: (tell_reviewers,),
     Happening.TASK_RELEASED: (tell_reviewers,),

@@ -1,6 +1,6 @@
-"""What the database itself refuses, whoever asks: trails are insert-only, makers are not checkers.
+"""What the database itself refuses, whoever asks: trails are insert-only, makers are not checkers, published questions stay.
 
-Used by the migration and nowhere else; tests run the migration.
+Used by the migrations and nowhere else; tests run the migration.
 """
 
 INSERT_ONLY = ("case_events", "staff_events")
@@ -9,6 +9,29 @@ INSERT_ONLY = ("case_events", "staff_events")
 def statements(dialect: str) -> list[str]:
     """The triggers, as SQL of ``sqlite`` or ``postgresql``."""
     return _sqlite() if dialect == "sqlite" else _postgresql()
+
+
+def published_questions(dialect: str) -> list[str]:
+    """A published question never changes: it is what somebody was asked."""
+    published = "EXISTS (SELECT 1 FROM question_versions v WHERE v.id = {}.version_id AND v.published_at IS NOT NULL)"
+    rows = {"insert": "NEW", "update": "OLD", "delete": "OLD"}
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER questions_published_{verb} BEFORE {verb} ON questions WHEN {published.format(row)}"
+            " BEGIN SELECT RAISE(ABORT, 'a published question never changes'); END"
+            for verb, row in rows.items()
+        ]
+    made = [
+        f"CREATE FUNCTION refuse_published_{verb}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {published.format(row)}"
+        " THEN RAISE EXCEPTION 'a published question never changes' USING ERRCODE = 'check_violation'; END IF;"
+        f" RETURN {'OLD' if verb == 'delete' else 'NEW'}; END $$"
+        for verb, row in rows.items()
+    ]
+    return made + [
+        f"CREATE TRIGGER questions_published_{verb} BEFORE {verb} ON questions"
+        f" FOR EACH ROW EXECUTE FUNCTION refuse_published_{verb}()"
+        for verb in rows
+    ]
 
 
 def _sqlite() -> list[str]:

@@ -33,6 +33,7 @@ from console.people.demo import (
 from console.people.models import BankCard, Branch, Broker, Investor, Role, Staff, TradingCode
 from console.people.passwords import hash_password
 from console.stamp import Stamp
+from console.video_seat import script
 
 __all__ = ["DEMO_BROKER_NO", "DEMO_INVESTORS", "DEMO_PASSWORD", "DEMO_SIGN_INS", "DemoInvestor", "fill", "seed_demo"]
 LICENCE_DAYS = 730
@@ -70,6 +71,8 @@ def fill(session: Session, hashes: dict[str, str], stamp: Stamp) -> Broker:
         session.add(_investor(broker, branches[each["branch"]], each))
     session.add_all(_reasons())
     session.flush()
+    script.take_in(session, table("questions"), stamp)
+    script.take_in_reasons(session, table("short_reasons"))
     _agreements(session, broker, stamp)
     return broker
 

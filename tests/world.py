@@ -8,8 +8,10 @@ from console import vault
 from console.businesses.suitability import InvestorClass, RiskGrade
 from console.cases.models import Case, Reason
 from console.cases.service import open_case
+from console.people.demo import table
 from console.people.models import BankCard, Branch, Broker, Investor, Role, Staff, TradingCode
 from console.stamp import Stamp
+from console.video_seat import script
 
 AT = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)  # a Friday, 10:30 in Shanghai
 PASSWORD = "correct-horse-9"
@@ -141,6 +143,8 @@ def build(session: Session, password_hash: str) -> None:
                 business_code=business, step=step, code=code, title=title, investor_text=text, tip="请按提示重新提交。"
             )
         )
+    script.take_in(session, table("questions"), stamp())
+    script.take_in_reasons(session, table("short_reasons"))
 
 
 REASONS = (

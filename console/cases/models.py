@@ -21,6 +21,7 @@ class Status(StrEnum):
     WITH_INVESTOR = "with_investor"
     IN_QUEUE = "in_queue"
     IN_VIDEO = "in_video"
+    HELD = "held"
     IN_REVIEW = "in_review"
     COMPLETED = "completed"
     REFUSED = "refused"
@@ -31,6 +32,7 @@ STATUS_TITLES = {
     Status.WITH_INVESTOR: "办理中",
     Status.IN_QUEUE: "视频排队中",
     Status.IN_VIDEO: "视频验证中",
+    Status.HELD: "资料核实中",
     Status.IN_REVIEW: "复核中",
     Status.COMPLETED: "已办结",
     Status.REFUSED: "已终止",

@@ -23,6 +23,8 @@ class Action(StrEnum):
     ANSWER = "answer"
     RETURN_TO_QUEUE = "return_to_queue"
     PASS_VIDEO = "pass_video"
+    SUSPECT = "suspect"
+    RELEASE = "release"
     APPROVE = "approve"
     REJECT = "reject"
     REFUSE = "refuse"
@@ -37,6 +39,8 @@ ACTION_TITLES = {
     Action.ANSWER: "接通视频",
     Action.RETURN_TO_QUEUE: "技术故障，回到队首",
     Action.PASS_VIDEO: "视频通过",
+    Action.SUSPECT: "可疑，报班长",
+    Action.RELEASE: "班长核实，放回队首",
     Action.APPROVE: "复核通过",
     Action.REJECT: "驳回",
     Action.REFUSE: "终止办理",
@@ -59,8 +63,10 @@ MOVES = {
     Action.RETURN_TO_QUEUE: Move({Status.IN_VIDEO}, Desk.SEAT, Status.IN_QUEUE),
     Action.PASS_VIDEO: Move({Status.IN_VIDEO}, Desk.SEAT, NEXT_STEP),
     Action.APPROVE: Move({Status.IN_REVIEW}, Desk.REVIEWER, Status.COMPLETED),
-    Action.REJECT: Move({Status.IN_VIDEO, Status.IN_REVIEW}, None, NEXT_STEP),
-    Action.REFUSE: Move({Status.IN_VIDEO, Status.IN_REVIEW}, None, Status.REFUSED),
+    Action.SUSPECT: Move({Status.IN_VIDEO}, Desk.SEAT, Status.HELD),
+    Action.RELEASE: Move({Status.HELD}, Desk.SEAT, Status.IN_QUEUE),
+    Action.REJECT: Move({Status.IN_VIDEO, Status.HELD, Status.IN_REVIEW}, None, NEXT_STEP),
+    Action.REFUSE: Move({Status.IN_VIDEO, Status.HELD, Status.IN_REVIEW}, None, Status.REFUSED),
     Action.ABANDON: Move({Status.WITH_INVESTOR, Status.IN_QUEUE}, None, Status.ABANDONED),
 }
 FINISHES_A_STEP = {Action.FINISH_STEP, Action.PASS_VIDEO, Action.APPROVE}

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.cases.models import Case
 from console.db import Base
+from console.vault import EncryptedJSON
 
 
 class Kind(StrEnum):
@@ -39,12 +40,16 @@ KIND_TITLES = {
 
 
 class Variant(StrEnum):
-    """A photo is kept as uploaded; the others are made from it by a job. ``upright`` is the whole photo, as a clean JPEG."""
+    """A photo is kept as uploaded; the others are made from it by a job. ``upright`` is the whole photo, as a clean JPEG.
+
+    ``view``: of a recording, the film of the whole call to look at, both sides beside each other; it can be made again at any time.
+    """
 
     ORIGINAL = "original"
     UPRIGHT = "upright"
     CROPPED = "cropped"
     THUMB = "thumb"
+    VIEW = "view"
 
 
 class State(StrEnum):
@@ -54,7 +59,9 @@ class State(StrEnum):
 
 
 class Evidence(Base):
-    """One encrypted file. ``public_id`` is its name in URLs; ``sha256`` is that of the clear bytes."""
+    """One encrypted file. ``public_id`` is its name in URLs; ``sha256`` is that of the clear bytes. ``reading``: what the machine read
+    on an ID photo, by field (worker/ocr.py); None: it was not read.
+    """
 
     __tablename__ = "evidence"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -73,6 +80,7 @@ class Evidence(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    reading: Mapped[Any] = mapped_column(EncryptedJSON("evidence.reading"), nullable=True)
     by: Mapped[str] = mapped_column(String(40))
     kept_at: Mapped[datetime]
     superseded_at: Mapped[datetime | None]

@@ -23,19 +23,28 @@ class Priority(StrEnum):
     """Why somebody comes before the oldest; ``rank`` orders them, lower first."""
 
     RETURNED = "returned"
+    CHECKED = "checked"
     MENDED = "mended"
     NORMAL = "normal"
 
     @property
     def rank(self) -> int:
-        return {"returned": 0, "mended": 1, "normal": 2}[self.value]
+        return {"returned": 0, "checked": 0, "mended": 1, "normal": 2}[self.value]
 
 
-PRIORITY_TITLES = {Priority.RETURNED: "掉线优先", Priority.MENDED: "驳回优先", Priority.NORMAL: ""}
+PRIORITY_TITLES = {
+    Priority.RETURNED: "掉线优先",
+    Priority.CHECKED: "核实优先",
+    Priority.MENDED: "驳回优先",
+    Priority.NORMAL: "",
+}
 
 
 class Ticket(Base):
-    """排队号: one place in a branch's queue. Order: ``rank``, then ``joined_at``, then ``id``."""
+    """排队号: one place in a branch's queue. Order: ``rank``, then ``joined_at``, then ``id``.
+
+    ``not_person``: whoever this is (Staff.person) may not answer it, because they raised a suspicion about it.
+    """
 
     __tablename__ = "tickets"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -49,6 +58,7 @@ class Ticket(Base):
     answered_at: Mapped[datetime | None]
     answered_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     ended_at: Mapped[datetime | None]
+    not_person: Mapped[str | None] = mapped_column(String(40))
     case: Mapped[Case] = relationship()
     branch: Mapped[Branch] = relationship()
     __table_args__ = (

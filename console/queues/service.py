@@ -31,6 +31,13 @@ class AlreadyAnswered(Problem):
     text = "这位投资者已被其他坐席接通，或已退出排队。请接通下一位。"
 
 
+class NotYours(Problem):
+    """Who raised a suspicion does not judge the case again."""
+
+    status, code = 409, "not_yours"
+    text = "这位投资者由您报过班长，须由其他认证人员接听。请接通下一位。"
+
+
 class WhyMissing(Problem):
     status, code = 422, "why_missing"
     text = "不按顺序接通须填写原因，2 到 100 个字。原因会写入留痕。"
@@ -72,7 +79,19 @@ def leave(session: Session, case: Case, stamp: Stamp) -> None:
 def put_back(session: Session, case: Case, answered: Ticket, stamp: Stamp, why: str = "") -> Ticket:
     """After a technical failure: before everybody else, with the same number and the time of the first joining."""
     apply(case, Action.RETURN_TO_QUEUE, stamp, detail={"why": why} if why else None)
-    return _issue(session, case, Priority.RETURNED, ticket_no=answered.ticket_no, joined_at=answered.joined_at)
+    return _again(session, case, Priority.RETURNED, answered)
+
+
+def release(session: Session, case: Case, answered: Ticket, not_person: str, stamp: Stamp) -> Ticket:
+    """After a supervisor looked at a suspicion: before everybody else, for anybody but ``not_person`` (Staff.person)."""
+    apply(case, Action.RELEASE, stamp)
+    return _again(session, case, Priority.CHECKED, answered, not_person=not_person)
+
+
+def _again(session: Session, case: Case, priority: Priority, answered: Ticket, **more: Any) -> Ticket:
+    """A new ticket with the number and the time of joining of an answered one; who may not answer that one may not this one."""
+    kept = {"ticket_no": answered.ticket_no, "joined_at": answered.joined_at, "not_person": answered.not_person}
+    return _issue(session, case, priority, **kept | more)
 
 
 def _issue(session: Session, case: Case, priority: Priority, **where: Any) -> Ticket:
@@ -134,11 +153,12 @@ def _waiting_at(branch_ids: Iterable[int]) -> Select[Ticket]:
 
 
 def claim_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
-    """接通下一位: the first of the seat's branch becomes this witness's. None when nobody waits."""
+    """接通下一位: the first of the seat's branch that this person may answer becomes theirs. None when there is nobody."""
     head = (
         select(Ticket.id)
         .join(Case, Case.id == Ticket.case_id)
         .where(Ticket.branch_id == seat.branch_id, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
+        .where(Ticket.not_person.is_(None) | (Ticket.not_person != seat.staff.person))
         .order_by(*ORDER)
         .limit(1)
         .with_for_update(of=[Case, Ticket], skip_locked=True)
@@ -147,7 +167,9 @@ def claim_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
 
 
 def claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str = "") -> Ticket:
-    """Somebody picked from the list (Q3): ``why`` is needed unless it is the head. Raises AlreadyAnswered, WhyMissing."""
+    """Somebody picked from the list (Q3): ``why`` is needed unless it is the head. Raises AlreadyAnswered, WhyMissing, NotYours."""
+    if ticket.not_person == seat.staff.person:
+        raise NotYours(ticket.ticket_no)
     hold(ticket.case)
     session.refresh(ticket, ["state"])
     if ticket.state is not TicketState.WAITING:

@@ -16,8 +16,10 @@ from console.certificates.models import Certificate
 from console.evidence import service as evidence
 from console.evidence.models import KIND_TITLES, Evidence, Kind, State, Variant
 from console.people.models import Staff
+from console.video_seat.locks import marks_of
 from console.video_seat.models import CheckMark, CheckResult, Recording, VideoSession
-from console.video_seat.service import clock_zero, marks_of
+from console.video_seat.script import title_of
+from console.video_seat.service import clock_zero
 
 SIDES = ("investor", "witness")
 WARNING_TITLES = {"over_crop": "切边过度，有缺角", "low_contrast": "边缘对比低，请核对切边"}
@@ -82,7 +84,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Moment:
-    """An item of 见证清单 where it was marked; ``at`` in ms on the call's clock."""
+    """A question or a field where it was marked; ``at`` in ms on the call's clock."""
 
     at: int
     title: str
@@ -119,8 +121,8 @@ class Call:
         }
 
 
-def calls(session: Session, case: Case, titles: dict[str, str]) -> list[Call]:
-    """Recorded calls of the case, the latest first. ``titles``: what the items of the checklist are called."""
+def calls(session: Session, case: Case) -> list[Call]:
+    """Recorded calls of the case, the latest first."""
     found = session.scalars(
         select(VideoSession)
         .where(VideoSession.case_id == case.id)
@@ -131,10 +133,10 @@ def calls(session: Session, case: Case, titles: dict[str, str]) -> list[Call]:
         )
         .order_by(VideoSession.id.desc())
     )
-    return [_call(each, titles) for each in found if each.recordings]
+    return [_call(each) for each in found if each.recordings]
 
 
-def _call(call: VideoSession, titles: dict[str, str]) -> Call:
+def _call(call: VideoSession) -> Call:
     zero = clock_zero(call)
     sides = {side: [_segment(r, zero) for r in call.recordings if r.side == side] for side in SIDES}
     length = max(s.start + s.length for segments in sides.values() for s in segments)
@@ -145,7 +147,7 @@ def _call(call: VideoSession, titles: dict[str, str]) -> Call:
         length=length,
         sides=sides,
         moments=[
-            _moment(mark, zero, length, titles) for mark in sorted(marks_of(call).values(), key=lambda mark: mark.at)
+            _moment(call, mark, zero, length) for mark in sorted(marks_of(call).values(), key=lambda mark: mark.at)
         ],
         gaps=gaps(sides["investor"], length),
     )
@@ -155,9 +157,10 @@ def _segment(recording: Recording, zero: datetime) -> Segment:
     return Segment(recording.evidence.public_id, _ms(recording.started_at - zero), recording.duration_ms)
 
 
-def _moment(mark: CheckMark, zero: datetime, length: int, titles: dict[str, str]) -> Moment:
+def _moment(call: VideoSession, mark: CheckMark, zero: datetime, length: int) -> Moment:
     at = min(max(0, _ms(mark.at - zero)), length)
-    return Moment(at, titles.get(mark.item, mark.item), mark.result is CheckResult.OK)
+    title = title_of(call, mark.item) + (f"：{mark.reason}" if mark.reason else "")
+    return Moment(at, title, mark.result is CheckResult.OK)
 
 
 def gaps(segments: list[Segment], length: int, least: int = 1000) -> list[Gap]:
@@ -226,7 +229,7 @@ class TrailLine:
 
 
 OK = {Action.PASS_VIDEO, Action.APPROVE, Happening.DOCUMENT_SIGNED}
-BAD = {Action.REJECT, Action.REFUSE, Action.ABANDON}
+BAD = {Action.REJECT, Action.REFUSE, Action.ABANDON, Action.SUSPECT}
 
 
 def trail(session: Session, case: Case) -> list[TrailLine]:

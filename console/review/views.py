@@ -20,7 +20,6 @@ from console.people.models import Role, Staff
 from console.problem import Problem
 from console.screens import steps_shown
 from console.stamp import Stamp
-from console.video_seat import checklist
 
 from . import case_page, inbox, service
 from .deadline import sla
@@ -85,7 +84,7 @@ def case(case_no: str) -> str:
             after=after,
             counts=inbox.counts(session, staff, now),
             pictures=case_page.pictures(session, found),
-            calls=case_page.calls(session, found, checklist.TITLES),
+            calls=case_page.calls(session, found),
             steps=steps_shown(session, found),
             signatures=case_page.signatures(session, found),
             certificates=case_page.certificates(session, found),

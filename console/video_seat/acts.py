@@ -153,6 +153,21 @@ def mark(
     live.call_changed(case_no, staff_id, "marked", session_no=session_no)
 
 
+def check_fields(
+    fence: int,
+    session_no: str,
+    names: list[str],
+    result: CheckResult,
+    at: datetime | None,
+    reason: str = "",
+    words: str = "",
+) -> None:
+    with _holding(fence, session_no) as (session, call):
+        service.check_fields(session, call, names, result, stamp(), at=at, reason=reason, words=words)
+        case_no, staff_id = call.case.case_no, call.witness_id
+    live.call_changed(case_no, staff_id, "checked", session_no=session_no)
+
+
 def write_note(fence: int, session_no: str, text: str) -> None:
     with _holding(fence, session_no) as (session, call):
         service.write_note(session, call, text)

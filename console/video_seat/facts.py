@@ -1,11 +1,14 @@
-"""信息核验: what was declared beside the place of the photo that proves it.
+"""信息核验: what was declared beside the place of the photo that proves it, what was read there, and what the broker has on its books.
 
 The windows are in tenths of a millimetre on the card (85.6 × 54.0 mm, GA 450), so they fit every photo that was cut to the card's
 edges, whatever its pixels; crop and full photo can never disagree because they are one picture.
 """
 
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from difflib import SequenceMatcher
 
 from sqlalchemy.orm import Session
 
@@ -18,6 +21,41 @@ from console.masking import masked_card, masked_id, masked_phone
 from console.stamp import Stamp
 
 SOON = timedelta(days=30)
+FIELD = "field:"  # what marks of fields begin with
+
+
+# --- comparing
+
+
+def plain(text: str) -> str:
+    """``text`` as it is compared: full and half width, case and spaces make no difference (Unicode NFKC)."""
+    return "".join(unicodedata.normalize("NFKC", text).split()).casefold()
+
+
+def differ(one: str | None, other: str | None) -> bool:
+    """Both say something, and not the same."""
+    return bool(one and other) and plain(one or "") != plain(other or "")
+
+
+def marked(text: str, other: str) -> list[tuple[str, bool]]:
+    """``text`` in pieces, each with whether it differs from ``other``; for marking the characters."""
+    kept = [(place, plain(sign)) for place, sign in enumerate(text) if plain(sign)]
+    matcher = SequenceMatcher(None, "".join(sign for _, sign in kept), plain(other), autojunk=False)
+    if sum(len(sign) for _, sign in kept) != len(kept):  # a sign that becomes several: no places to speak of
+        return [(text, True)]
+    same = {kept[n][0] for a, _, size in matcher.get_matching_blocks() for n in range(a, a + size)}
+    spaces = {place for place, sign in enumerate(text) if not plain(sign)}
+    pieces: list[tuple[str, bool]] = []
+    for place, sign in enumerate(text):
+        differs = place not in same and place not in spaces
+        if pieces and pieces[-1][1] == differs:
+            pieces[-1] = (pieces[-1][0] + sign, differs)
+        else:
+            pieces.append((sign, differs))
+    return pieces
+
+
+# --- where on the card
 
 
 @dataclass(frozen=True)
@@ -37,20 +75,66 @@ VALIDITY = Window("320 436 400 58")
 PORTRAIT = Window("576 66 246 306", tall=True)
 
 
-@dataclass(frozen=True)
-class Row:
-    """``reveal``: the field's name at desk.reveal, when ``value`` is masked. ``photo`` with ``window``, else shown whole.
+# --- facts
 
-    ``result`` is what the system knows by itself: kind (ok, wait, bad or '') and words; the comparing is the witness's.
+
+@dataclass(frozen=True)
+class Fact:
+    """One field of the case. ``declared``: by the investor, None where this business does not ask for it; ``record``: on the
+    broker's books; ``read``: what the machine read on the photo. All in clear; ``shown`` masks them for the screen.
+
+    ``reveal``: the field's name at desk.reveal, when masked. ``photo`` with ``window``, else shown whole. ``result`` is what the
+    system knows by itself: kind (ok, wait, bad or '') and words; the judging is the witness's.
     """
 
+    key: str
     title: str
-    value: str
+    declared: str | None = None
+    record: str | None = None
+    read: str | None = None
     photo: Evidence | None = None
     window: Window | None = None
+    mask: Callable[[str], str] = str
     reveal: str = ""
     told: str = ""
     result: tuple[str, str] = ("", "")
+
+    @property
+    def item(self) -> str:
+        """Its name among the marks of a call."""
+        return f"{FIELD}{self.key}"
+
+    @property
+    def claim(self) -> str:
+        """What is to be proved: the investor's word, or the books where nothing was asked."""
+        return (self.record if self.declared is None else self.declared) or ""
+
+    @property
+    def shown(self) -> str:
+        return self.mask(self.claim) if self.claim else ""
+
+    @property
+    def unlike_record(self) -> bool:
+        return self.declared is not None and differ(self.declared, self.record)
+
+    @property
+    def unlike_read(self) -> bool:
+        return differ(self.claim, self.read)
+
+    @property
+    def differs(self) -> bool:
+        """Somebody has to look at it: ticked or flagged before the call is passed."""
+        return self.unlike_record or self.unlike_read or self.result[0] == "bad"
+
+    @property
+    def masked(self) -> bool:
+        return self.mask is not str
+
+    def against(self, other: str | None) -> list[tuple[str, bool]]:
+        """``other`` for the screen, with the characters that differ from the claim marked; masked values are not taken apart."""
+        if not other:
+            return []
+        return [(self.mask(other), True)] if self.masked else marked(other, self.claim)
 
     @property
     def cut(self) -> bool:
@@ -58,21 +142,68 @@ class Row:
         return self.photo is not None and self.photo.variant_of(Variant.CROPPED) is not None
 
 
-def rows(session: Session, case: Case, stamp: Stamp) -> list[Row]:
-    who = case.investor
+def title_of(marked_item: str) -> str | None:
+    """How a field is called in the list of a call's moments; None: not a field's mark."""
+    if not marked_item.startswith(FIELD):
+        return None
+    key = marked_item.removeprefix(FIELD)
+    return TITLES.get(key.partition(":")[0], key)
+
+
+TITLES = {
+    "name": "姓名",
+    "id_no": "公民身份号码",
+    "birth": "性别、出生",
+    "address": "住址",
+    "validity": "有效期限",
+    "phone": "手机号",
+    "signature": "签名照",
+    "card": "银行卡",
+    "gone": "删除的卡",
+    "exchanges": "申请交易所",
+}
+
+
+def of(session: Session, case: Case, stamp: Stamp) -> list[Fact]:
+    """Every field of the case, in the order of the card, then what the business is about."""
+    return _of_the_person(session, case, stamp) + _handed_in(session, case)
+
+
+def _of_the_person(session: Session, case: Case, stamp: Stamp) -> list[Fact]:
+    who, said = case.investor, case.data_of("profile")
     front, back, signature = (_photo(session, case, kind) for kind in (Kind.ID_FRONT, Kind.ID_BACK, Kind.SIGNATURE))
-    period = f"{who.id_valid_from or '—'} 至 {who.id_valid_until or '长期'}"
-    born = "　".join(str(part) for part in (who.gender, who.born_on) if part)
-    found = [
-        Row("姓名", who.name, front, NAME),
-        Row("公民身份号码", masked_id(who.id_no), front, NUMBER, reveal="id_no"),
-        Row("性别、出生", born, front, BIRTH),
-        Row("住址", who.address or "", front, ADDRESS),
-        Row("有效期限", period, back, VALIDITY, result=validity(who.id_valid_until, stamp)),
-        Row("手机号", masked_phone(who.phone), reveal="phone", told="短信验证码已证明", result=("ok", "已证明")),
-        Row("签名照", _kept_at(signature), signature),
+    on_front, on_back = ((photo.reading or {}) if photo else {} for photo in (front, back))
+
+    def declared(*keys: str) -> str | None:
+        return "　".join(filter(None, (said.get(key) for key in keys))) if said else None
+
+    born, period = _joined(who.gender, who.born_on), f"{who.id_valid_from or '—'} 至 {who.id_valid_until or '长期'}"
+    return [
+        Fact("name", TITLES["name"], declared("name"), who.name, on_front.get("name"), front, NAME),
+        Fact(
+            *("id_no", TITLES["id_no"], declared("id_no"), who.id_no, on_front.get("id_no"), front, NUMBER),
+            mask=masked_id,
+            reveal="id_no",
+        ),
+        Fact("birth", TITLES["birth"], declared("gender", "born_on"), born, on_front.get("birth"), front, BIRTH),
+        Fact("address", TITLES["address"], declared("address"), who.address, on_front.get("address"), front, ADDRESS),
+        Fact(
+            *("validity", TITLES["validity"], declared("id_valid"), period, on_back.get("validity"), back, VALIDITY),
+            result=validity(who.id_valid_until, stamp),
+        ),
+        Fact(
+            *("phone", TITLES["phone"], declared("phone"), who.phone),
+            mask=masked_phone,
+            reveal="phone",
+            told="短信验证码已证明",
+            result=("ok", "已证明"),
+        ),
+        Fact("signature", TITLES["signature"], _kept_at(signature), photo=signature),
     ]
-    return found + _handed_in(session, case)
+
+
+def _joined(*parts: object) -> str:
+    return "　".join(str(part) for part in parts if part)
 
 
 def validity(until: date | None, stamp: Stamp) -> tuple[str, str]:
@@ -85,31 +216,57 @@ def validity(until: date | None, stamp: Stamp) -> tuple[str, str]:
     return "ok", "有效"
 
 
-def _handed_in(session: Session, case: Case) -> list[Row]:
+def _handed_in(session: Session, case: Case) -> list[Fact]:
     """What the business is about: settlement cards, each with its photo when there is one, and the exchanges asked for."""
     entered = (case.data_of("bank_card") or {}).get("cards", [])
     photos = {photo.public_id: photo for photo in evidence.live(session, case, Kind.BANK_CARD)}
     cards = [
-        Row(
-            "银行卡" if len(entered) == 1 else f"银行卡 {n + 1}",
-            f"{card['bank']} {masked_card(card['number'])}",
-            photos.get(card.get("evidence") or ""),
+        Fact(
+            f"card:{n}",
+            TITLES["card"] if len(entered) == 1 else f"{TITLES['card']} {n + 1}",
+            _card(card["bank"], card["number"]),
+            _card(card["bank"], card["number"]) if card.get("known") else "",
+            photo=photos.get(card.get("evidence") or ""),
+            mask=_masked_card,
             reveal=f"card:{n}",
             told="已在柜台登记" if card.get("known") else "",
+            result=("", "") if card.get("known") else ("wait", "新增"),
         )
         for n, card in enumerate(entered)
     ] + _taken_off(case, {card["number"] for card in entered})
     chosen = (case.data_of("exchanges") or {}).get("chosen", [])
-    asked = "、".join(EXCHANGES[code].short for code in chosen if code in EXCHANGES)
-    return [*cards, Row("申请交易所", asked, told=_suitability(case))] if asked else cards
+    asked = _exchanges(chosen)
+    if not asked:
+        return cards
+    held = _exchanges([code.exchange for code in case.investor.trading_codes])
+    result = ("wait", f"已有 {held}") if held else ("", "")
+    return [*cards, Fact("exchanges", TITLES["exchanges"], asked, told=_suitability(case), result=result)]
 
 
-def _taken_off(case: Case, kept: set[str]) -> list[Row]:
+def _card(bank: str, number: str) -> str:
+    return f"{bank} {number}"
+
+
+def _masked_card(text: str) -> str:
+    bank, _, number = text.rpartition(" ")
+    return f"{bank} {masked_card(number)}"
+
+
+def _exchanges(codes: list[str]) -> str:
+    return "、".join(EXCHANGES[code].short for code in codes if code in EXCHANGES)
+
+
+def _taken_off(case: Case, kept: set[str]) -> list[Fact]:
     """Cards on record that the investor wants removed: as much a part of the change as a new one."""
     if not kept:
         return []
     return [
-        Row("删除的卡", f"{card.bank} {masked_card(card.number)}", told="已在柜台登记", result=("wait", "将删除"))
+        Fact(
+            *(f"gone:{card.id}", TITLES["gone"], None, _card(card.bank, card.number)),
+            mask=_masked_card,
+            told="已在柜台登记",
+            result=("wait", "将删除"),
+        )
         for card in case.investor.bank_cards
         if card.ended_at is None and card.number not in kept
     ]
@@ -120,9 +277,9 @@ def _suitability(case: Case) -> str:
     return " ".join(filter(None, (who.risk_grade, INVESTOR_CLASS_TITLES[who.investor_class])))
 
 
-def portrait(session: Session, case: Case) -> Row:
+def portrait(session: Session, case: Case) -> Fact:
     """The face on the ID card."""
-    return Row("身份证头像", "", _photo(session, case, Kind.ID_FRONT), PORTRAIT)
+    return Fact("portrait", "身份证头像", photo=_photo(session, case, Kind.ID_FRONT), window=PORTRAIT)
 
 
 def _photo(session: Session, case: Case, kind: Kind) -> Evidence | None:

@@ -1,4 +1,4 @@
-"""视频会话: one recorded call of one case, its checklist and its verdict."""
+"""视频会话: one recorded call of one case, the questions it asks, their answers and its verdict; the registers behind them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.cases.models import Case
 from console.db import Base
 from console.evidence.models import Evidence
-from console.people.models import Staff
+from console.people.models import Branch, Staff
+from console.vault import EncryptedText
 
 
 class Verdict(StrEnum):
@@ -20,6 +21,7 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
     REFUSED = "refused"
     TECHNICAL_FAILURE = "technical_failure"
+    SUSPICIOUS = "suspicious"
 
 
 VERDICT_TITLES = {
@@ -27,7 +29,112 @@ VERDICT_TITLES = {
     Verdict.REJECTED: "驳回",
     Verdict.REFUSED: "终止办理",
     Verdict.TECHNICAL_FAILURE: "技术故障",
+    Verdict.SUSPICIOUS: "可疑，报班长",
 }
+
+
+# --- registers
+
+
+class QuestionSet(Base):
+    """话术: the questions of one business. What was asked lies in its versions."""
+
+    __tablename__ = "question_sets"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    business_code: Mapped[str] = mapped_column(String(40), unique=True)
+    title: Mapped[str] = mapped_column(String(60))
+    versions: Mapped[list[QuestionVersion]] = relationship(
+        back_populates="question_set", order_by="QuestionVersion.number"
+    )
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class QuestionVersion(Base):
+    """A draft until ``published_at``; from then on its questions never change (the database refuses).
+
+    ``draw``: how many of the random pool a call asks. In force is the published version with the latest ``effective_from`` that
+    has come and was not retired.
+    """
+
+    __tablename__ = "question_versions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    set_id: Mapped[int] = mapped_column(ForeignKey("question_sets.id"))
+    number: Mapped[int]
+    draw: Mapped[int] = mapped_column(default=0)
+    effective_from: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]
+    published_by: Mapped[str] = mapped_column(String(40), default="")
+    retired_at: Mapped[datetime | None]
+    question_set: Mapped[QuestionSet] = relationship(back_populates="versions")
+    questions: Mapped[list[Question]] = relationship(
+        back_populates="version", order_by="(Question.position, Question.id)"
+    )
+    __table_args__ = (UniqueConstraint("set_id", "number"),)
+
+    def __str__(self) -> str:
+        return f"{self.question_set} v{self.number}"
+
+
+class Question(Base):
+    """One question of a version. ``say`` and ``cue`` may hold {broker} {witness} {licence} {business}.
+
+    ``drawn``: of the random pool. ``expects``: what counts as an answer. ``step``, ``field``: what its answer vouches for.
+    ``kinds``: it counts only with a snapshot of one of these kinds; with none, with a moment of the recording. ``frame``: the
+    investor's page draws a frame to hold the card into.
+    """
+
+    __tablename__ = "questions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("question_versions.id"))
+    key: Mapped[str] = mapped_column(String(40))
+    position: Mapped[int] = mapped_column(default=0)
+    drawn: Mapped[bool] = mapped_column(default=False)
+    required: Mapped[bool] = mapped_column(default=True)
+    title: Mapped[str] = mapped_column(String(60))
+    say: Mapped[str] = mapped_column(String(300))
+    cue: Mapped[str] = mapped_column(String(120))
+    expects: Mapped[str] = mapped_column(String(200), default="")
+    step: Mapped[str] = mapped_column(String(40), default="")
+    field: Mapped[str] = mapped_column(String(20), default="")
+    kinds: Mapped[list[str]] = mapped_column(default=list)
+    frame: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[QuestionVersion] = relationship(back_populates="questions")
+    __table_args__ = (UniqueConstraint("version_id", "key"),)
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class ReasonUse(StrEnum):
+    """Where a short reason is offered."""
+
+    SIGN = "sign"
+    FAULT = "fault"
+    FIELD = "field"
+
+
+REASON_USE_TITLES = {ReasonUse.SIGN: "可疑迹象", ReasonUse.FAULT: "技术故障", ReasonUse.FIELD: "信息不符"}
+
+
+class ShortReason(Base):
+    """A word to choose instead of typing it. Decisions keep the word as it read then."""
+
+    __tablename__ = "short_reasons"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    use: Mapped[ReasonUse]
+    code: Mapped[str] = mapped_column(String(40))
+    title: Mapped[str] = mapped_column(String(60))
+    position: Mapped[int] = mapped_column(default=0)
+    active: Mapped[bool] = mapped_column(default=True)
+    __table_args__ = (UniqueConstraint("use", "code"),)
+
+    def __str__(self) -> str:
+        return self.title
+
+
+# --- the call
 
 
 class VideoSession(Base):
@@ -52,8 +159,13 @@ class VideoSession(Base):
     ended_at: Mapped[datetime | None]
     verdict: Mapped[Verdict | None]
     internal_note: Mapped[str] = mapped_column(String(400), default="")
+    grounds: Mapped[list[str]] = mapped_column(default=list)
+    script_id: Mapped[int | None] = mapped_column(ForeignKey("question_versions.id"))
+    script_seed: Mapped[str] = mapped_column(String(32), default="")
     case: Mapped[Case] = relationship()
     witness: Mapped[Staff] = relationship()
+    script: Mapped[QuestionVersion | None] = relationship()
+    asked: Mapped[list[AskedQuestion]] = relationship(order_by="AskedQuestion.position")
     marks: Mapped[list[CheckMark]] = relationship(back_populates="session", order_by="CheckMark.id")
     recordings: Mapped[list[Recording]] = relationship(back_populates="session", order_by="Recording.id")
     events: Mapped[list[CallEvent]] = relationship(back_populates="session", order_by="CallEvent.at, CallEvent.id")
@@ -75,13 +187,25 @@ class VideoSession(Base):
     )
 
 
+class AskedQuestion(Base):
+    """A question that this call asks, at its place (from 1)."""
+
+    __tablename__ = "asked_questions"
+    session_id: Mapped[int] = mapped_column(ForeignKey("video_sessions.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    question_id: Mapped[int] = mapped_column(ForeignKey("questions.id"))
+    question: Mapped[Question] = relationship(lazy="joined")
+
+
 class CheckResult(StrEnum):
     OK = "ok"
     PROBLEM = "problem"
 
 
 class CheckMark(Base):
-    """One item of 见证清单 with the moment (server time) or the snapshot that proves it (V6). The latest mark of an item counts."""
+    """A question of the call (``item`` is its key) or a field of 信息核验 (``field:name``), looked at: with the moment (server time)
+    or the snapshot that proves it (V6). The latest mark of an item counts. ``reason`` and ``words`` say what is wrong with a field.
+    """
 
     __tablename__ = "check_marks"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -90,6 +214,8 @@ class CheckMark(Base):
     result: Mapped[CheckResult]
     at: Mapped[datetime]
     snapshot_id: Mapped[int | None] = mapped_column(ForeignKey("evidence.id"))
+    reason: Mapped[str] = mapped_column(String(60), default="")
+    words: Mapped[str | None] = mapped_column(EncryptedText("check_mark.words"))
     by: Mapped[str] = mapped_column(String(40))
     session: Mapped[VideoSession] = relationship(back_populates="marks")
     snapshot: Mapped[Evidence | None] = relationship()
@@ -146,3 +272,49 @@ class CallEvent(Base):
     facts: Mapped[dict[str, Any]]
     session: Mapped[VideoSession] = relationship(back_populates="events")
     __table_args__ = (UniqueConstraint("session_id", "kind", "side", "at"),)
+
+
+class Outcome(StrEnum):
+    """What a supervisor decided about a suspicion."""
+
+    REQUEUED = "requeued"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+
+
+OUTCOME_TITLES = {Outcome.REQUEUED: "放回队首", Outcome.REJECTED: "驳回", Outcome.REFUSED: "终止办理"}
+
+
+class Suspicion(Base):
+    """可疑: what a witness told the supervisor about a call. Whoever raised it never decides it (the database refuses).
+
+    The signs are the call's ``grounds``. ``words`` and ``decision_words`` never reach the investor.
+    """
+
+    __tablename__ = "suspicions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("video_sessions.id"), unique=True)
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
+    words: Mapped[str | None] = mapped_column(EncryptedText("suspicion.words"))
+    raised_by: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    raised_person: Mapped[str] = mapped_column(String(40))
+    raised_at: Mapped[datetime]
+    outcome: Mapped[Outcome | None]
+    decision_words: Mapped[str | None] = mapped_column(EncryptedText("suspicion.decision_words"))
+    decided_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    decided_person: Mapped[str | None] = mapped_column(String(40))
+    decided_at: Mapped[datetime | None]
+    session: Mapped[VideoSession] = relationship()
+    branch: Mapped[Branch] = relationship()
+    raiser: Mapped[Staff] = relationship(foreign_keys=raised_by)
+    decider: Mapped[Staff | None] = relationship(foreign_keys=decided_by)
+    __table_args__ = (
+        CheckConstraint("decided_person IS NULL OR decided_person <> raised_person", name="four_eyes"),
+        Index(
+            "ix_suspicions_open",
+            "branch_id",
+            "raised_at",
+            sqlite_where=text("outcome IS NULL"),
+            postgresql_where=text("outcome IS NULL"),
+        ),
+    )

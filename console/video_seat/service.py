@@ -1,6 +1,5 @@
-"""One recorded call: started by answering, acknowledged by the investor, proved item by item, ended by a verdict."""
+"""One recorded call: started by answering, acknowledged by the investor, proved question by question, ended by a verdict."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -22,12 +21,13 @@ from console.queues import service as queues
 from console.queues.models import Seat, Ticket
 from console.stamp import Stamp
 
-from . import timeline
-from .checklist import Item, items_of
-from .models import CheckMark, CheckResult, Recording, Verdict, VideoSession
+from . import facts, script, timeline
+from .locks import Locks
+from .models import CheckMark, CheckResult, ReasonUse, Recording, Suspicion, Verdict, VideoSession
+from .script import SNAPSHOTS, Item, items_of
 
-SNAPSHOTS = (Kind.SNAPSHOT_FACE, Kind.SNAPSHOT_ID, Kind.SNAPSHOT_FULL)
 LONGEST_NOTE = 400
+LONGEST_WORDS = 200
 
 
 class CallOver(Problem):
@@ -50,9 +50,16 @@ class SnapshotMissing(Problem):
 
     status, code = 422, "snapshot_missing"
 
-    def __init__(self, number: int, item: Item):
+    def __init__(self, item: Item):
         key = "F" if Kind.SNAPSHOT_FACE in item.by_snapshot else "D"
-        super().__init__(item.key, text=f"第 {number} 项“{item.title}”须有抓拍，请先按 {key} 抓拍，再标记。")
+        super().__init__(item.key, text=f"第 {item.number} 项“{item.title}”须有抓拍，请先按 {key} 抓拍，再标记。")
+
+
+class UnknownShortReason(Problem):
+    """Nothing was chosen where something must be, or what is not on offer (any more)."""
+
+    status, code = 422, "unknown_short_reason"
+    text = "请至少选择一项；所选的可能已停用，请刷新后重选。"
 
 
 class ItemsMissing(Problem):
@@ -60,7 +67,7 @@ class ItemsMissing(Problem):
 
     status, code = 409, "items_missing"
 
-    def __init__(self, locks: "Locks"):
+    def __init__(self, locks: Locks):
         super().__init__(text=f"还不能通过。{locks.words}。")
         self.locks = locks
 
@@ -83,8 +90,10 @@ def start(session: Session, ticket: Ticket, seat: Seat, node: str, stamp: Stamp)
         started_at=stamp.at,
     )
     session.add(call)
+    script.bind(session, call, stamp)
     session.flush()
-    note(ticket.case, Happening.CALL_STARTED, stamp, session=call.session_no)
+    asked = {"script": call.script_id, "seed": call.script_seed, "questions": [item.key for item in items_of(call)]}
+    note(ticket.case, Happening.CALL_STARTED, stamp, session=call.session_no, **asked)
     return call
 
 
@@ -179,80 +188,89 @@ def mark(
     SnapshotMissing, NotAcknowledged.
     """
     _require_live(call)
-    number, item = _item(call, item_key)
+    item = _item(call, item_key)
     if call.acknowledged_at is None:
         raise NotAcknowledged(call.session_no)
     if item.by_snapshot:
         taken = [p for p in snapshots(session, call) if timeline.counts(call, p.kept_at)]
         fitting = [p for p in taken if p.kind in item.by_snapshot]
         if snapshot is not None and snapshot not in fitting:
-            raise SnapshotMissing(number, item)
+            raise SnapshotMissing(item)
         snapshot = snapshot or (fitting[-1] if fitting else None)
         if snapshot is None and result is CheckResult.OK:
-            raise SnapshotMissing(number, item)
-    moment = min(max(at or stamp.at, call.acknowledged_at), stamp.at)
-    made = CheckMark(item=item.key, result=result, at=moment, snapshot=snapshot, by=stamp.by)
-    call.marks.append(made)
-    session.flush()
+            raise SnapshotMissing(item)
+    made = _write_mark(session, call, item.key, result, at, stamp, snapshot=snapshot)
     note(call.case, Happening.CHECK_MARKED, stamp, session=call.session_no, item=item.key, result=result.value)
     return made
 
 
-def _item(call: VideoSession, key: str) -> tuple[int, Item]:
-    for number, item in enumerate(items_of(call.case.business_code), 1):
-        if item.key == key:
-            return number, item
-    raise UnknownItem(key)
-
-
-def marks_of(call: VideoSession) -> dict[str, CheckMark]:
-    """The mark that counts of each item that has one: the latest since the conversation began (again)."""
-    return {made.item: made for made in call.marks if timeline.counts(call, made.at)}
-
-
-class Locks:
-    """Why 通过 is locked: numbers of the items with a problem, of those that nobody has proved yet, of those whose moment is on
-    no recording; and what is wrong with the recording itself, in words.
+def check_fields(
+    session: Session,
+    call: VideoSession,
+    names: list[str],
+    result: CheckResult,
+    stamp: Stamp,
+    *,
+    at: datetime | None = None,
+    reason: str = "",
+    words: str = "",
+) -> list[CheckMark]:
+    """Fields of 信息核验 are in order, or are not: then ``reason`` is the code of a short reason. Raises UnknownItem,
+    UnknownShortReason, NotAcknowledged.
     """
-
-    def __init__(self, call: VideoSession):
-        marks = marks_of(call)
-        numbered = list(enumerate(items_of(call.case.business_code), 1))
-        self.problems = [
-            n for n, item in numbered if item.key in marks and marks[item.key].result is not CheckResult.OK
-        ]
-        self.missing = [n for n, item in numbered if item.key not in marks]
-        self.unrecorded = [
-            n for n, item in numbered if item.key in marks and timeline.uncovered(call, marks[item.key].at)
-        ]
-        self.flaws = timeline.flaws(call)
-
-    def __bool__(self) -> bool:
-        return bool(self.problems or self.missing or self.unrecorded or self.flaws)
-
-    @property
-    def words(self) -> str:
-        parts = list(self.flaws)
-        if self.unrecorded:
-            parts.append(f"第 {_list(self.unrecorded)} 项发生在断线期间，请再问一次")
-        if self.problems:
-            parts.append(f"第 {_list(self.problems)} 项有问题")
-        if self.missing:
-            parts.append(f"{'另有 ' if parts else ''}{len(self.missing)} 项未完成：{_list(self.missing)}")
-        return "，".join(parts)
+    _require_live(call)
+    if call.acknowledged_at is None:
+        raise NotAcknowledged(call.session_no)
+    known = {fact.key: fact for fact in facts.of(session, call.case, stamp)}
+    if not names or not set(names) <= known.keys():
+        raise UnknownItem(names)
+    title = "" if result is CheckResult.OK else _chosen(session, ReasonUse.FIELD, [reason])[0]
+    said = words.strip()[:LONGEST_WORDS] or None
+    made = [_write_mark(session, call, known[name].item, result, at, stamp, reason=title, words=said) for name in names]
+    told = {"fields": names, "result": result.value, "reason": reason}
+    note(call.case, Happening.FIELD_CHECKED, stamp, session=call.session_no, **told)
+    return made
 
 
-def _list(numbers: Iterable[int]) -> str:
-    return "、".join(str(n) for n in numbers)
+def _write_mark(
+    session: Session,
+    call: VideoSession,
+    item: str,
+    result: CheckResult,
+    at: datetime | None,
+    stamp: Stamp,
+    **more: Any,
+) -> CheckMark:
+    """At a moment of the recording, whatever the browser's clock says."""
+    moment = min(max(at or stamp.at, call.acknowledged_at or stamp.at), stamp.at)
+    made = CheckMark(item=item, result=result, at=moment, by=stamp.by, **more)
+    call.marks.append(made)
+    session.flush()
+    return made
+
+
+def _chosen(session: Session, use: ReasonUse, codes: list[str]) -> list[str]:
+    """The titles of these short reasons. Raises UnknownShortReason, also when there are none."""
+    known = {reason.code: reason.title for reason in script.short_reasons(session, use)}
+    if not codes or not set(codes) <= known.keys():
+        raise UnknownShortReason(codes)
+    return [known[code] for code in dict.fromkeys(codes)]
+
+
+def _item(call: VideoSession, key: str) -> Item:
+    for item in items_of(call):
+        if item.key == key:
+            return item
+    raise UnknownItem(key)
 
 
 # --- verdicts
 
 
 def pass_video(session: Session, call: VideoSession, stamp: Stamp) -> None:
-    """通过. Raises ItemsMissing while an item of the checklist has no proof or a problem."""
+    """通过. Raises ItemsMissing while a question or a differing field has no proof, or has a problem."""
     _require_live(call)
-    if locks := Locks(call):
+    if locks := Locks(session, call, stamp):
         raise ItemsMissing(locks)
     apply(
         call.case,
@@ -275,19 +293,47 @@ def reject(
     end(session, call, Verdict.REFUSED if call.case.status is Status.REFUSED else Verdict.REJECTED, stamp)
 
 
-def technical_failure(session: Session, call: VideoSession, stamp: Stamp) -> Ticket:
-    """技术故障 is no rejection: the investor goes back to the head of the queue."""
+def technical_failure(session: Session, call: VideoSession, stamp: Stamp, *, why: str = "") -> Ticket:
+    """技术故障 is no rejection: the investor goes back to the head of the queue. ``why``: the code of a short reason, when a
+    person says it. Raises UnknownShortReason.
+    """
     _require_live(call)
+    call.grounds = _chosen(session, ReasonUse.FAULT, [why]) if why else []
     ticket = queues.put_back(session, call.case, session.get_one(Ticket, call.ticket_id), stamp)
     end(session, call, Verdict.TECHNICAL_FAILURE, stamp)
     return ticket
+
+
+def suspect(session: Session, call: VideoSession, signs: list[str], words: str, stamp: Stamp) -> Suspicion:
+    """可疑: the case leaves the queue and waits for a supervisor's decision. Raises UnknownShortReason."""
+    _require_live(call)
+    call.grounds = _chosen(session, ReasonUse.SIGN, signs)
+    apply(call.case, Action.SUSPECT, stamp, detail={"session": call.session_no, "why": "、".join(call.grounds)})
+    raised = Suspicion(
+        session=call,
+        branch_id=call.case.branch_id,
+        words=words.strip()[:LONGEST_NOTE] or None,
+        raised_by=call.witness_id,
+        raised_person=call.witness_person,
+        raised_at=stamp.at,
+    )
+    session.add(raised)
+    end(session, call, Verdict.SUSPICIOUS, stamp)
+    return raised
+
+
+def suspicion_of(session: Session, call: VideoSession) -> Suspicion | None:
+    return session.scalar(select(Suspicion).where(Suspicion.session_id == call.id))
 
 
 def end(session: Session, call: VideoSession, verdict: Verdict, stamp: Stamp) -> None:
     """The call is over; the witness is online again. The media node is told by whoever commits this."""
     call.ended_at, call.verdict = stamp.at, verdict
     session.get_one(Ticket, call.ticket_id).ended_at = stamp.at
-    note(call.case, Happening.CALL_ENDED, stamp, session=call.session_no, verdict=verdict.value)
+    told = {"session": call.session_no, "verdict": verdict.value} | (
+        {"why": "、".join(call.grounds)} if call.grounds else {}
+    )
+    note(call.case, Happening.CALL_ENDED, stamp, **told)
     seats.free(session, call.witness_id, stamp.at)
 
 

@@ -31,6 +31,13 @@ def _text(payload: Any, name: str, default: str | None = None) -> str:
     return value
 
 
+def _texts(payload: Any, name: str) -> list[str]:
+    values = payload.get(name) if isinstance(payload, dict) else None
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise BadPayload(name)
+    return values
+
+
 def _number(payload: Any, name: str) -> int:
     value = payload.get(name) if isinstance(payload, dict) else None
     if not isinstance(value, int) or isinstance(value, bool):
@@ -165,6 +172,23 @@ def snapshot(payload: Any = None) -> dict[str, Any]:
 @witnesses
 def mark(payload: Any = None) -> dict[str, Any]:
     """{fence, call, item, result, at?, snapshot?}: ``at`` ISO, default now; ``snapshot`` the id of a picture of this call."""
+    result, at = _judged(payload)
+    named = _text(payload, "snapshot") if payload.get("snapshot") else None
+    acts.mark(_fence(payload), _call(payload), _text(payload, "item"), result, at, named)
+    return {"marked": True}
+
+
+@live.socketio.on("check", namespace=live.SEAT)
+@witnesses
+def check(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, fields, result, at?, reason?, words?}: fields of 信息核验 are in order, or are not, for this short reason."""
+    result, at = _judged(payload)
+    names, reason, words = _texts(payload, "fields"), _text(payload, "reason", ""), _text(payload, "words", "")
+    acts.check_fields(_fence(payload), _call(payload), names, result, at, reason, words)
+    return {"checked": True}
+
+
+def _judged(payload: Any) -> tuple[CheckResult, datetime | None]:
     try:
         result = CheckResult(_text(payload, "result"))
         at = datetime.fromisoformat(_text(payload, "at")) if payload.get("at") else None
@@ -172,9 +196,7 @@ def mark(payload: Any = None) -> dict[str, Any]:
         raise BadPayload("mark") from error
     if at is not None and at.tzinfo is None:
         raise BadPayload("at")
-    named = _text(payload, "snapshot") if payload.get("snapshot") else None
-    acts.mark(_fence(payload), _call(payload), _text(payload, "item"), result, at, named)
-    return {"marked": True}
+    return result, at
 
 
 @live.socketio.on("note", namespace=live.SEAT)
@@ -195,9 +217,7 @@ def pass_video(payload: Any = None) -> dict[str, Any]:
 @witnesses
 def reject(payload: Any = None) -> dict[str, Any]:
     """{fence, call, reasons, remark?, internal_note?}"""
-    codes = payload.get("reasons") if isinstance(payload, dict) else None
-    if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
-        raise BadPayload("reasons")
+    codes = _texts(payload, "reasons")
     remark, internal = _text(payload, "remark", "")[:200], _text(payload, "internal_note", "")[:400]
     return _of_call(acts.reject(_fence(payload), _call(payload), codes, remark, internal))
 

@@ -19,14 +19,15 @@ from console.queues import service as queues
 from console.queues.models import PRIORITY_TITLES, SEAT_STATE_TITLES, Seat
 from console.screens import steps_shown
 
-from . import acts, facts, line, page, service, signalling
-from .checklist import Item, items_of
-from .models import VERDICT_TITLES, Verdict, VideoSession
+from . import acts, facts, line, page, script, service, signalling
+from .locks import Locks, marks_of
+from .models import VERDICT_TITLES, CheckMark, CheckResult, ReasonUse, Verdict, VideoSession
+from .script import Item, items_of
 
 bp = Blueprint("video_seat", __name__)
 witnesses = staff_only(Role.WITNESS, Role.SUPERVISOR)
 IDLE_PARTS = ("pill", "counts", "queue", "next", "today", "states", "team")
-CALL_PARTS = ("pill", "counts", "queue", "rec", "checklist", "tray", "verdict", "script")
+CALL_PARTS = ("pill", "counts", "queue", "rec", "facts", "checklist", "tray", "verdict", "script")
 
 
 @bp.get("/seat")
@@ -154,17 +155,18 @@ def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
 
 def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dict[str, Any]:
     case = case_or_404(session, call.case.case_no)
-    marks = service.marks_of(call)
+    marks = marks_of(call)
     pictures = service.snapshots(session, call)
-    items = items_of(case.business_code)
+    items = items_of(call)
     shown: dict[str, Any] = {
         "call": call,
         "case": case,
         "items": items,
         "marks": marks,
+        "passed": [key for key, made in marks.items() if made.result is CheckResult.OK],
         "current": current_item(items, marks),
-        "spoken": {"broker": case.branch.broker.name, "witness": call.witness.name, "licence": call.witness.licence_no},
-        "locks": service.Locks(call),
+        "rows": facts.of(session, case, stamp()),
+        "locks": Locks(session, call, stamp()),
         "snapshots": pictures,
         "numbers": {p.id: n for n, p in enumerate(pictures, 1)},
         "zero": call.acknowledged_at or call.started_at,
@@ -174,13 +176,13 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
     }
     if whole:
         shown |= {
-            "rows": facts.rows(session, case, stamp()),
             "blames": blames(session, case),
             "steps": steps_shown(session, case),
+            "field_reasons": script.short_reasons(session, ReasonUse.FIELD),
         }
     return shown
 
 
-def current_item(items: tuple[Item, ...], marks: dict[str, Any]) -> Item | None:
+def current_item(items: tuple[Item, ...], marks: dict[str, CheckMark]) -> Item | None:
     """The first one that nobody has looked at yet."""
     return next((item for item in items if item.key not in marks), None)

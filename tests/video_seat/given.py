@@ -12,8 +12,8 @@ from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind
 from console.queues import seats
 from console.video_seat import service, timeline
-from console.video_seat.checklist import items_of
 from console.video_seat.models import CallEventKind, CheckResult, VideoSession
+from console.video_seat.script import items_of
 from tests.queues.given import online, waiting_since
 from tests.world import AT, stamp
 
@@ -66,6 +66,6 @@ def all_in_order(session: Session, call: VideoSession, folder: Path, *but: str) 
     """Everything proved, as a careful witness does it; ``but`` these items."""
     snapped(session, call, Kind.SNAPSHOT_FACE, folder)
     snapped(session, call, Kind.SNAPSHOT_ID, folder)
-    for n, item in enumerate(items_of(call.case.business_code), 1):
+    for item in items_of(call):
         if item.key not in but:
-            service.mark(session, call, item.key, CheckResult.OK, at(n))
+            service.mark(session, call, item.key, CheckResult.OK, at(item.number))

@@ -13,6 +13,7 @@ from console.queues import service as queues
 from console.queues.models import Priority, Seat, SeatState, Ticket
 from console.video_seat import line, service, timeline
 from console.video_seat.line import Terms
+from console.video_seat.locks import marks_of
 from console.video_seat.models import CallEventKind, CheckResult, Recording, Verdict, VideoSession
 from console.video_seat.timeline import Segment, Why
 from tests.video_seat.given import all_in_order, answered, at, said, snapped, talking
@@ -180,13 +181,13 @@ def test_where_it_is_so_ruled_an_interrupted_conversation_begins_again(session: 
     hears(session, call, LOST, 11, segment=1, terms=AGAIN)
     assert call.acknowledged_at is not None  # the other side is still recorded under it
     assert hears(session, call, CONNECTED, 11.2, segment=2, terms=AGAIN)[-1] is CallEventKind.RESTARTED
-    assert call.acknowledged_at is None and service.marks_of(call) == {}
+    assert call.acknowledged_at is None and marks_of(call) == {}
     service.acknowledge(session, call, at(12, "investor:1"))
-    assert service.marks_of(call) == {}
+    assert marks_of(call) == {}
     with pytest.raises(service.SnapshotMissing):
         service.mark(session, call, "same_person", CheckResult.OK, at(12.1))
     service.mark(session, call, "own_will", CheckResult.OK, at(12.2))
-    assert list(service.marks_of(call)) == ["own_will"]
+    assert list(marks_of(call)) == ["own_will"]
 
 
 def test_a_page_loaded_again_while_the_line_held_begins_nothing_again(session: Session) -> None:

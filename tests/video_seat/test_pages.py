@@ -71,7 +71,7 @@ def test_in_a_call_the_page_shows_declared_data_masked_beside_its_proof_and_why_
         id_no = case.investor.id_no
     page = html(as_staff("luwenshan"), "/seat")
     assert "信息核验" in page and "见证清单" in page and "还不能通过" in page
-    assert "9 项未完成：1、2、3、4、5、6、7、8、9" in page
+    assert "10 项未完成：1、2、3、4、5、6、7、8、9、10" in page
     assert id_no not in page and f"{id_no[:4]}**********{id_no[-4:]}" in page
     assert re.search(r'id="v-pass"[^>]*disabled', page)
     assert "身份证照片模糊" in page  # the reasons of the rejection sheet

@@ -15,8 +15,8 @@ from console.cases.service import abandon
 from console.evidence.models import Evidence, Kind
 from console.people.models import SignIn
 from console.queues.models import SeatState, Ticket, TicketState
-from console.video_seat.checklist import items_of
 from console.video_seat.models import Verdict, VideoSession
+from console.video_seat.script import Item, items_of
 from tests.video_seat.conftest import Socket, Witness
 from tests.video_seat.node import PretendNode
 from tests.world import staff_named, stamp
@@ -216,6 +216,12 @@ def test_nonsense_from_a_page_is_refused_and_changes_nothing(witness: Open, inve
 # --- the call
 
 
+def questions() -> tuple[Item, ...]:
+    """Those of the one call that there is."""
+    with db.reading() as session:
+        return items_of(session.scalars(select(VideoSession)).one())
+
+
 def test_both_offers_reach_the_node_and_come_back_as_answers(
     node: PretendNode, witness: Open, investor: OpenInvestor
 ) -> None:
@@ -268,7 +274,7 @@ def test_a_snapshot_before_the_investor_is_there_says_so(witness: Open, investor
 
 def test_marking_an_item_changes_what_the_investor_is_asked_to_do(witness: Open, investor: OpenInvestor) -> None:
     seat, page, call = connected(witness, investor)
-    first, second = items_of("change_settlement_account")[:2]
+    first, second = questions()[:2]
     assert page.ask("call_state")["cue"] == first.cue
     assert seat.act("mark", call=call, item=first.key, result="ok") == {"marked": True}
     assert page.heard("call")[-1]["event"] == "marked"
@@ -282,7 +288,7 @@ def test_pass_is_refused_while_items_are_missing_then_ends_the_call_everywhere(
     assert seat.act("pass", call=call)["code"] == "items_missing"
     seat.act("snapshot", call=call, kind="snapshot_face")
     seat.act("snapshot", call=call, kind="snapshot_id")
-    for item in items_of("change_settlement_account"):
+    for item in questions():
         seat.act("mark", call=call, item=item.key, result="ok")
     page.heard("case")
     assert seat.act("pass", call=call)["call"] == call

@@ -103,7 +103,7 @@ async def a_rejected_change_of_account(running: Running) -> None:
         await running.until("mends photos")
         await running.until("mends bank_card")
         await witness.answer()
-        await witness.pass_video(CHANGE_SETTLEMENT_ACCOUNT.code)
+        await witness.pass_video()
         await running.until("waits for the review")
     assert_submitted(CHANGE_SETTLEMENT_ACCOUNT)
 

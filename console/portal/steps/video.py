@@ -24,8 +24,10 @@ from console.queues import service as queues
 from console.queues.models import Priority, Ticket
 from console.stamp import Stamp
 from console.video_seat import line, service
-from console.video_seat.checklist import Item, items_of
-from console.video_seat.models import VERDICT_TITLES, CheckMark, Verdict, VideoSession
+from console.video_seat.facts import title_of
+from console.video_seat.locks import marks_of
+from console.video_seat.models import VERDICT_TITLES, CheckMark, Suspicion, Verdict, VideoSession
+from console.video_seat.script import Item, items_of
 
 from . import Handed, NotYet
 
@@ -35,6 +37,7 @@ VERDICT_KINDS = {
     Verdict.REJECTED: "bad",
     Verdict.REFUSED: "bad",
     Verdict.TECHNICAL_FAILURE: "wait",
+    Verdict.SUSPICIOUS: "bad",
 }
 
 
@@ -119,8 +122,8 @@ def cue_of(call: VideoSession | None) -> Item | None:
     """The one thing to do now: the first item that the witness has not looked at."""
     if call is None:
         return None
-    marked = service.marks_of(call)
-    return next((item for item in items_of(call.case.business_code) if item.key not in marked), None)
+    marked = marks_of(call)
+    return next((item for item in items_of(call) if item.key not in marked), None)
 
 
 # --- ways in and out that need no script
@@ -176,12 +179,12 @@ def _back(case_no: str) -> Response:
 
 @dataclass(frozen=True)
 class Proof:
-    """One item of the checklist: its mark, the second of the recording, the number of its snapshot."""
+    """One question (``number`` from 1) or field (0): its mark, None when it was not asked, and the second of the recording."""
 
+    number: int
     title: str
     mark: CheckMark | None
     offset: timedelta
-    snapshot: Evidence | None
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ class Shown:
     verdict: str
     lasted: timedelta
     proofs: list[Proof]
+    suspicion: Suspicion | None
     snapshots: list[Evidence]
 
 
@@ -200,17 +204,19 @@ def facts(session: Session, case: Case) -> dict[str, Any]:
 
 
 def _shown(session: Session, call: VideoSession) -> Shown:
-    zero, marks = service.clock_zero(call), service.marks_of(call)
-    proofs = []
-    for item in items_of(call.case.business_code):
-        made = marks.get(item.key)
-        offset = max(timedelta(), made.at - zero) if made else timedelta()
-        proofs.append(Proof(item.title, made, offset, made.snapshot if made else None))
+    zero, marks = service.clock_zero(call), marks_of(call)
+
+    def proof(number: int, title: str, made: CheckMark | None) -> Proof:
+        return Proof(number, title, made, max(timedelta(), made.at - zero) if made else timedelta())
+
+    proofs = [proof(item.number, item.title, marks.get(item.key)) for item in items_of(call)]
+    proofs += [proof(0, title, made) for made in marks.values() if (title := title_of(made.item))]
     return Shown(
         call=call,
         kind=VERDICT_KINDS[call.verdict] if call.verdict else "",
         verdict=VERDICT_TITLES[call.verdict] if call.verdict else "未给出结论",
         lasted=(call.ended_at or call.started_at) - call.started_at,
         proofs=proofs,
+        suspicion=service.suspicion_of(session, call),
         snapshots=service.snapshots(session, call),
     )

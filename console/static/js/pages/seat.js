@@ -148,6 +148,8 @@ document.addEventListener("click", (event) => {
   else if ((el = on(".states [data-state]"))) go(el.dataset.state);
   else if ((el = on("[data-snapshot]"))) snap(el);
   else if ((el = on("[data-mark]"))) mark(el);
+  else if ((el = on("[data-check]"))) check(el.dataset.check.split(" "), { result: el.dataset.result });
+  else if ((el = on("[data-flag]"))) flag(el);
   else if ((el = on("[data-look]"))) look(el);
   else if ((el = on("[data-then]"))) then(el);
   else if ((el = on("[data-mute]"))) mute(el);
@@ -322,12 +324,13 @@ function heardOfCall(pushed) {
     there = true;
     toast("投资者已确认您的姓名和证号，并同意录音录像。", "ok");
     waitForPeer();
-    refresh("rec", "checklist", "verdict", "script", "tray");
+    refresh("rec", "facts", "checklist", "verdict", "script", "tray");
   } else if (pushed.event === "left") {
     left = true;
     waitForPeer();
   } else if (pushed.event === "joined") left = false;
   else if (pushed.event === "marked") refresh("checklist", "verdict", "script");
+  else if (pushed.event === "checked") refresh("facts", "verdict");
   else if (pushed.event === "ended" && !leaving) location.assign("/seat");
 }
 
@@ -368,9 +371,30 @@ async function snap(button) {
   if (kept) refresh("tray", "checklist");
 }
 
+const moment = () => new Date(now()).toISOString(); // of the key, however long the way to the server
+
 async function mark(button) {
-  const at = new Date(now()).toISOString(); // the moment of the key, however long the way to the server
-  if (await act("mark", { call: session, item: button.dataset.mark, result: button.dataset.result, at })) refresh("checklist", "verdict", "script");
+  const { mark: item, result } = button.dataset;
+  if (await act("mark", { call: session, item, result, at: moment() })) refresh("checklist", "verdict", "script");
+}
+
+/** Fields of 信息核验: in order, or not for a reason. */
+async function check(fields, how) {
+  if (await act("check", { call: session, fields, at: moment(), ...how })) refresh("facts", "verdict");
+}
+
+function flag(button) {
+  const dialog = document.querySelector("#flag");
+  const form = dialog.querySelector("form");
+  const at = moment();
+  dialog.querySelector("[data-flag-name]").textContent = button.dataset.title;
+  form.reset();
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    closeDialog(dialog);
+    check([button.dataset.flag], { result: "problem", reason: form.reason.value, words: form.words.value.trim(), at });
+  };
+  openDialog(dialog);
 }
 
 function look(button) {
