@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy import select
 
 from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.stamp import Stamp
-from console.video_seat import service
+from console.video_seat import service, timeline
+from console.video_seat.models import CallEventKind, VideoSession
 from worker import house
 from worker.media import chain
 
@@ -43,12 +45,20 @@ def _keep(
     facts = linked(film)
     with film.open("rb") as source, evidence.sealed(source) as sealed:
         if sealed.kept.sha256 != sha256:
+            _say_damaged(session_no, side, segment, started_at)
             raise RecordingDamaged(f"{session_no} {side} {segment}: the file differs from what was announced")
         with transaction() as session:
             stamp = Stamp.of_system("recordings")
             service.keep_recording(
                 session, session_no, side, segment, sealed, started_at, duration_ms, stamp, chain=facts
             )
+
+
+def _say_damaged(session_no: str, side: str, segment: int, started_at: datetime) -> None:
+    """What was said then must be asked again (timeline.gaps), while the call goes on. Written once: its time is the segment's."""
+    with transaction() as session:
+        call = session.scalars(select(VideoSession).where(VideoSession.session_no == session_no)).one()
+        timeline.happened(session, call, CallEventKind.DAMAGED, started_at, side, segment=segment)
 
 
 def linked(film: Path) -> dict[str, Any] | None:

@@ -238,13 +238,14 @@ class Recording(Base):
 
 
 class CallEventKind(StrEnum):
-    """What can happen in a call. The first seven are the media node's words."""
+    """What can happen in a call. Up to DISK_OK the media node's words, but for DAMAGED: the file is not what the node wrote."""
 
     CONNECTED = "connected"
     LOST = "lost"
     RECORDING = "recording"
     RESIZED = "resized"
     RECORDING_FAILED = "recording_failed"
+    DAMAGED = "damaged"
     DISK_LOW = "disk_low"
     DISK_OK = "disk_ok"
     PAGE_GONE = "page_gone"

@@ -73,13 +73,21 @@ class Gap:
 
 
 def segments(call: VideoSession, side: str = INVESTOR) -> list[Segment]:
-    """What is or was being recorded of ``side``, oldest first: as the node told it, put right by the files that were kept."""
+    """What is or was being recorded of ``side``, oldest first: as the node told it, put right by the files that were kept.
+
+    A segment whose file turned out damaged is none; of a kept one, seconds that the node's own chain disowns are cut out.
+    """
     told = list(_told(call, side))
     kept = {recording.segment: recording for recording in call.recordings if recording.side == side}
     found = [piece for piece in told if piece.number not in kept]
     for number, recording in kept.items():
         found += _as_kept([piece for piece in told if piece.number == number], recording)
-    return sorted(found, key=lambda piece: piece.began)
+    damaged = {
+        event.facts.get("segment")
+        for event in call.events
+        if event.kind is CallEventKind.DAMAGED and event.side == side
+    }
+    return sorted((piece for piece in found if piece.number not in damaged), key=lambda piece: piece.began)
 
 
 def _told(call: VideoSession, side: str) -> Iterator[Segment]:
@@ -125,7 +133,26 @@ def _as_kept(pieces: list[Segment], recording: Recording) -> list[Segment]:
         return [Segment(recording.segment, began, ended)]
     whole = [replace(pieces[0], began=began), *pieces[1:]]
     whole[-1] = replace(whole[-1], ended=ended)
+    for at_ms in _spoiled(recording):
+        whole = list(_without(whole, began + timedelta(milliseconds=at_ms)))
     return [piece for piece in whole if piece.ended is None or piece.ended > piece.began]
+
+
+def _spoiled(recording: Recording) -> list[int]:
+    """Milliseconds at which clusters begin that were altered before they were sealed (worker/recordings.py)."""
+    chain = (recording.evidence.facts if recording.evidence else {}).get("chain") or {}
+    return list(chain.get("spoiled", ()))
+
+
+def _without(pieces: list[Segment], second: datetime) -> Iterator[Segment]:
+    for piece in pieces:
+        if piece.ended is None or piece.ended <= second or piece.began >= second + CLUSTER:
+            yield piece
+            continue
+        if piece.began < second:
+            yield replace(piece, ended=second)
+        if piece.ended > second + CLUSTER:
+            yield replace(piece, began=second + CLUSTER)
 
 
 # --- what was not
@@ -150,13 +177,12 @@ def gaps(call: VideoSession, pieces: Iterable[Segment], until: datetime = FOREVE
 
 
 def _why(call: VideoSession, at: datetime, first: bool) -> Why:
-    failed = any(
-        event.kind is CallEventKind.RECORDING_FAILED
-        and event.side == INVESTOR
-        and abs(event.at - CLUSTER - at) < CLUSTER
-        for event in call.events
-    )
-    return Why.RECORDING if failed else Why.CONNECTING if first else Why.LINE
+    mine = [event for event in call.events if event.side == INVESTOR]
+    failed = (e.at for e in mine if e.kind is CallEventKind.RECORDING_FAILED)
+    damaged = any(e.kind is CallEventKind.DAMAGED for e in mine) or any(_spoiled(each) for each in call.recordings)
+    if damaged or any(abs(when - CLUSTER - at) < CLUSTER for when in failed):
+        return Why.RECORDING
+    return Why.CONNECTING if first else Why.LINE
 
 
 def uncovered(call: VideoSession, moment: datetime) -> Gap | None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from console.cases.models import CaseEvent, Status
-from console.evidence.models import Kind
+from console.evidence.models import Evidence, Kind
 from console.queues import service as queues
 from console.queues.models import Priority, Seat, SeatState, Ticket
 from console.video_seat import line, service, timeline
@@ -105,6 +105,19 @@ def test_the_file_that_was_kept_knows_better_than_the_node_that_died(session: Se
     told = timeline.segments(call)
     kept = Recording(side="investor", segment=1, started_at=moment(0.4), duration_ms=156_000)
     assert timeline._as_kept(told[:1], kept) == [Segment(1, moment(0.4), moment(3.0))]
+
+
+def test_a_damaged_file_is_no_recording_and_altered_seconds_are_cut_out_of_a_kept_one(session: Session) -> None:
+    call = talking(session)
+    said(session, call, LOST, 3, segment=1)
+    said(session, call, RECORDING, 3.5, segment=2)
+    evidence = Evidence(facts={"chain": {"spoiled": [60_000]}})
+    kept = Recording(side="investor", segment=1, started_at=moment(0.5), duration_ms=150_000, evidence=evidence)
+    pieces = timeline._as_kept(timeline.segments(call)[:1], kept)
+    second = timedelta(seconds=1)
+    assert pieces == [Segment(1, moment(0.5), moment(1.5)), Segment(1, moment(1.5) + second, moment(3))]
+    said(session, call, CallEventKind.DAMAGED, 0.5, segment=1)
+    assert spans(call) == [(0.5, 3.5, Why.RECORDING)]
 
 
 def test_the_same_word_twice_is_written_once(session: Session) -> None:

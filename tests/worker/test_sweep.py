@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,16 +12,21 @@ from rq import Queue
 from sqlalchemy import select
 
 from console import db, jobs
+from console.cases.models import Status
 from console.config import Settings
 from console.evidence import store
 from console.people.models import Captcha, SmsCode
 from console.queues import seats
 from console.queues.models import Seat, SeatState
+from console.video_seat import line
+from console.video_seat.models import CallEventKind, Recording, VideoSession
 from tests import pictures
 from tests import world as worlds
+from tests.video_seat.given import talking
 from tests.worker.given import given_photo, photo
-from worker import house, sweep
+from worker import house, recordings, sweep
 from worker.media import webm
+from worker.media.spool import Spool, Take
 
 NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 STARTED = datetime(2026, 11, 20, 5, 30, 12, 345000, tzinfo=UTC)
@@ -39,6 +45,12 @@ def spool(world: Settings, tmp_path: Path) -> Iterator[Path]:
     world.media_spool.mkdir(parents=True)
     yield world.media_spool
     house.forget()
+
+
+@pytest.fixture
+def in_reach(queue: Queue, spool: Path, world: Settings, redis_url: str) -> None:
+    """Redis answers to jobs that open a connection of their own."""
+    house.use(replace(world, redis_url=redis_url))
 
 
 def asked(queue: Queue, job: jobs.Job) -> list[dict]:
@@ -97,6 +109,60 @@ def test_recordings_that_are_still_somebodys_are_left_alone(queue, spool):
     announced_later.with_name(announced_later.name + ".json").write_text("{}")
     (spool / "20261120-a1" / "snapshot.png").write_bytes(b"")
     assert sweep.recordings(NOW) == 0
+
+
+def an_orphan(spool: Path, session_no: str) -> Path:
+    """What a node that was killed left: a recording without an end, and a note that nobody holds."""
+    note, descriptor = Spool(spool).begin(Take(session_no, "investor", 1, STARTED.isoformat()))
+    writer = webm.WebmWriter(descriptor, width=64, height=48, started_at=STARTED)
+    for number in range(35):
+        writer.write("audio", b"\xfc\xff\xfe", number * 100, key=True)
+    os.write(descriptor, b"\x1f\x43\xb6\x75 a cluster that was never finished")
+    os.close(descriptor)
+    note.release()
+    return note.recording
+
+
+def test_a_recording_of_a_node_that_never_came_back_is_finished_and_kept(queue, spool, in_reach):
+    with db.transaction() as session:
+        session_no = talking(session).session_no
+    path = an_orphan(spool, session_no)
+    assert sweep.orphans(NOW) == 1
+    assert sweep.orphans(NOW) == 0
+    (told,) = asked(queue, jobs.Job.KEEP_RECORDING)
+    assert (told["session_no"], told["path"], told["duration_ms"]) == (session_no, str(path), 2900)
+    recordings.keep(**told)
+    with db.reading() as session:
+        kept = session.scalars(select(Recording)).one()
+        assert (kept.started_at, kept.duration_ms, kept.evidence.sha256) == (STARTED, 2900, told["sha256"])
+    assert not path.exists() and not list(path.parent.glob("*.json"))
+
+
+def test_a_recording_that_a_node_still_writes_is_nobodys_orphan(spool, in_reach):
+    note, descriptor = Spool(spool).begin(Take("20261120-a1", "investor", 1, STARTED.isoformat()))
+    assert sweep.orphans(NOW) == 0
+    os.close(descriptor)
+    note.release()
+
+
+def test_a_call_that_nobody_came_back_to_is_ended_though_no_web_process_lives(queue, in_reach):
+    with db.transaction() as session:
+        call = talking(session)
+        line.heard(session, call, CallEventKind.LOST, NOW, "investor", NOW, line.Terms(timedelta(seconds=30)))
+    queue.connection.hset("media:node:node-1", mapping={"free": 1})
+    assert sweep.broken_calls(NOW + timedelta(seconds=29)) == 0
+    assert sweep.broken_calls(NOW + timedelta(seconds=31)) == 1
+    assert sweep.broken_calls(NOW + timedelta(seconds=31)) == 0
+    with db.reading() as session:
+        assert session.scalars(select(VideoSession)).one().case.status is Status.IN_QUEUE
+
+
+def test_a_call_whose_node_died_unheard_is_known_to_be_broken(queue, in_reach):
+    with db.transaction() as session:
+        talking(session)
+    assert sweep.broken_calls(NOW) == 0
+    with db.reading() as session:
+        assert set(line.away_since(session.scalars(select(VideoSession)).one())) == {"investor", "witness"}
 
 
 def test_a_witness_whose_page_has_gone_is_taken_offline(queue):

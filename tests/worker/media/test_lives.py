@@ -3,20 +3,29 @@
 import asyncio
 import json
 import signal
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
+from redis import Redis as BlockingRedis
+from redis.asyncio import Redis
 
 from console.adapters.media import MediaRefused
 from tests.servers import short_folder
 from tests.worker.media.nodes import Desk, RunningNode, decoded, running_node, wait_until
+from worker.media.announce import Announcer
+from worker.media.node import Node
+from worker.media.room import Refused
+from worker.media.spool import Spool
 from worker.robots.peer import SyntheticPeer
 
 RED, BLUE, GREEN = (200, 60, 60), (60, 60, 200), (60, 180, 60)
+ON_THE_WAY = 0.25  # seconds from the peer's camera to the node's file on a busy machine
 
 
 @pytest.fixture
@@ -141,28 +150,95 @@ def test_a_broken_network_is_noticed_and_so_is_its_return_and_a_good_bye_at_once
     assert set(desk.recordings("S-gone")) == {"investor/1", "witness/1"}
 
 
-def test_a_killed_node_loses_little_and_its_successor_announces_the_rest(
+def test_a_killed_node_loses_less_than_a_second_of_each_track_and_its_successor_announces_the_rest(
     desk: Desk, media_redis: str, own_folder: Path
 ) -> None:
     with running_node(media_redis, own_folder, "node-2") as doomed:
 
         async def until_the_end() -> float:
-            async with small_peer(desk, doomed, "S-killed", "investor"):
-                began = asyncio.get_running_loop().time()
+            async with (
+                small_peer(desk, doomed, "S-killed", "investor"),
+                small_peer(desk, doomed, "S-killed", "witness"),
+            ):
                 await asyncio.sleep(3.3)
                 doomed.kill()
-                return asyncio.get_running_loop().time() - began
+                return time.time()
 
-        lasted = asyncio.run(until_the_end())
-    assert "investor/1" not in desk.recordings("S-killed")
+        killed_at = asyncio.run(until_the_end())
+    assert not desk.recordings("S-killed")
     with running_node(media_redis, own_folder, "node-2") as successor:
-        recording = wait_until(lambda: desk.recordings("S-killed").get("investor/1"))
+        found = wait_until(lambda: len(desk.recordings("S-killed")) == 2 and desk.recordings("S-killed"))
         assert wait_until(lambda: successor.logged("recording announced"))
-    times = decoded(recording["path"])
-    assert lasted - recording["duration_ms"] / 1000 < 1.5
-    assert lasted - max(times["video"]) < 1.5
-    assert lasted - max(times["audio"]) < 1.5
-    assert not list(Path(recording["path"]).parent.glob("*.json"))
+    for recording in found.values():
+        began = datetime.fromisoformat(recording["started_at"]).timestamp()
+        times = decoded(recording["path"])
+        for track in ("video", "audio"):
+            assert 0 < killed_at - (began + max(times[track])) < 1 + ON_THE_WAY, (recording["side"], track)
+        assert abs(recording["duration_ms"] / 1000 - max(map(max, times.values()))) < 0.1
+        assert not list(Path(recording["path"]).parent.glob("*.json"))
+
+
+def test_below_its_disk_floor_a_node_takes_no_call_and_nobody_is_sent_there(
+    desk: Desk, media_redis: str, own_folder: Path
+) -> None:
+    with running_node(media_redis, own_folder, "node-6", "--disk-floor", str(1 << 60)) as full:
+        [state] = [each for each in desk.nodes.alive() if each.name == "node-6"]
+        assert (state.free, state.draining) == (0, False)
+        with pytest.raises(MediaRefused) as refused:
+            desk.nodes.offer("S-full", "investor", "v=0", node="node-6", epoch=1)
+        assert refused.value.code == "disk_low"
+        assert full.logged("disk low")
+
+
+class Filling(Spool):
+    """A spool whose disk other people fill and empty."""
+
+    left = 100
+
+    def free_bytes(self) -> int:
+        return self.left
+
+
+def test_a_call_is_flagged_when_the_disk_falls_below_the_floor_and_again_when_there_is_room(
+    media_redis: str, own_folder: Path
+) -> None:
+    def announcer() -> BlockingRedis:
+        return BlockingRedis.from_url(media_redis)
+
+    async def fill_and_empty() -> list[str]:
+        async with Redis.from_url(media_redis) as redis:
+            spool = Filling(own_folder / "media")
+            node = Node("node-7", redis=redis, spool=spool, announcer=Announcer(announcer), capacity=5, disk_floor=50)
+            node._open_room("S-flag")
+            for left in (100, 40, 45, 52, 56):  # 10 % above the floor before it is taken back
+                spool.left = left
+                await node.beat()
+            spool.left = 10
+            await node.beat()
+            with pytest.raises(Refused, match="disk_low"):
+                node._open_room("S-next")
+            await node.close()
+            bodies = [json.loads(fields[b"body"]) for _, fields in await redis.xrange("media:happened")]
+            return [body["event"] for body in bodies if body["call"] == "S-flag"]
+
+    assert asyncio.run(fill_and_empty()) == ["disk_low", "disk_ok", "disk_low"]
+
+
+def test_what_a_node_says_while_redis_is_away_is_said_later_in_order(media_redis: str, own_folder: Path) -> None:
+    async def lose_and_find() -> list[str]:
+        async with Redis.from_url("unix:///nowhere") as nowhere, Redis.from_url(media_redis) as redis:
+            spool = Spool(own_folder / "media")
+            announcer = Announcer(lambda: BlockingRedis.from_url(media_redis))
+            node = Node("node-8", redis=nowhere, spool=spool, announcer=announcer, capacity=5)
+            for event in ("connected", "recording", "lost"):
+                node.publish("S-later", "investor", event)
+            await asyncio.sleep(0.1)
+            node._redis = redis
+            await node.close()
+            bodies = [json.loads(fields[b"body"]) for _, fields in await redis.xrange("media:happened")]
+            return [body["event"] for body in bodies if body["call"] == "S-later"]
+
+    assert asyncio.run(lose_and_find()) == ["connected", "recording", "lost"]
 
 
 def test_a_node_sent_home_takes_no_new_calls_and_ends_with_its_last(
