@@ -53,9 +53,10 @@ def web(port: int | None) -> None:
 
 
 @main.command()
-def worker() -> None:
+@click.option("--queue", multiple=True, type=click.Choice(["default", "films"]), help="Default: all of them.")
+def worker(queue: tuple[str, ...]) -> None:
     """The worker: background jobs, their retries, the sweep."""
-    _become(_settings(), "-m", "worker")
+    _become(_settings(), "-m", "worker", *queue)
 
 
 @main.command()

@@ -12,6 +12,8 @@ from rq.job import Job as Asked
 
 log = structlog.get_logger()
 QUEUE = "default"
+FILMS = "films"  # what takes minutes: people wait for photos, so films have a queue, and in `console run` a worker, of their own
+QUEUES = (QUEUE, FILMS)
 FAILED_RESTS = timedelta(minutes=5)  # before a job that failed for good may be asked for again
 MOST_FAILED = 200  # looked at, the latest first
 
@@ -20,20 +22,33 @@ class Job(StrEnum):
     PROCESS_PHOTO = "worker.documents.process_photo"
     KEEP_RECORDING = "worker.recordings.keep"
     SWEEP = "worker.sweep.sweep"
+    MAKE_VIEW = "worker.view.make"
 
 
-_queue: list[Queue] = []
+LONG = {Job.MAKE_VIEW: timedelta(hours=3)}  # the jobs of FILMS, and when RQ ends them
+USUAL = timedelta(minutes=3)
+
+_queues: dict[str, Queue] = {}
 
 
 def connect(redis: Redis) -> None:
-    _queue[:] = [Queue(QUEUE, connection=redis)]
+    _queues.update({name: Queue(name, connection=redis) for name in QUEUES})
+
+
+def _queue_of(job: Job) -> Queue:
+    return _queues[FILMS if job in LONG else QUEUE]
 
 
 def enqueue(job: Job, **ids: Any) -> bool:
     """Ask for ``job``. False when Redis is away: the sweeper finds in the database what was not done and asks again."""
     try:
-        _queue[0].enqueue(
-            str(job), kwargs=ids, retry=Retry(max=3, interval=[2, 15, 60]), result_ttl=600, failure_ttl=86400
+        _queue_of(job).enqueue(
+            str(job),
+            kwargs=ids,
+            retry=Retry(max=3, interval=[2, 15, 60]),
+            job_timeout=int(LONG.get(job, USUAL).total_seconds()),
+            result_ttl=600,
+            failure_ttl=86400,
         )
     except RedisError as error:
         log.warning("job_not_enqueued", job=str(job), error=type(error).__name__)
@@ -43,7 +58,7 @@ def enqueue(job: Job, **ids: Any) -> bool:
 
 def pending(job: Job) -> list[dict[str, Any]]:
     """The ids of every ``job`` that waits, is under way, will be retried or failed just now. Raises RedisError."""
-    queue = _queue[0]
+    queue = _queue_of(job)
     failed = queue.failed_job_registry.get_job_ids(0, MOST_FAILED, desc=True, cleanup=False)
     asked = queue.get_job_ids() + failed
     for registry in (queue.started_job_registry, queue.scheduled_job_registry):

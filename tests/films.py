@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
-from worker.media import chain
+from worker.media import chain, webm
 from worker.media.webm import WebmWriter
 
 STARTED = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
@@ -92,3 +92,14 @@ def _sound(seconds: float, claps: list[float]) -> Iterable[tuple[str, bytes, int
         frame.sample_rate, frame.pts = RATE, number * 960
         for packet in encoder.encode(frame):
             yield "audio", bytes(packet), number * 20, True
+
+
+def rewound(take: Path, path: Path, started_at: datetime) -> Path:
+    """A copy of a recording that was begun at another time, as the node would have left it (without its chain)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = bytearray(take.read_bytes())
+    head = webm.header(0, 0, started_at)
+    at = head.index(b"\x44\x61\x88") + 3  # DateUTC
+    body[at : at + 8] = head[at : at + 8]
+    path.write_bytes(body)
+    return path

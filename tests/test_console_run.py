@@ -68,7 +68,7 @@ def test_it_starts_everything_says_where_stops_everything_and_keeps_the_data(tmp
     with console_run(home) as (process, said):
         assert web_answers("127.0.0.1", port_in(said))
         children = group_of(process)
-        assert len(children) == 4  # redis, web, worker, media
+        assert len(children) == 5  # redis, web, worker, the worker of films, media
         assert redis_socket(home).exists()
         second = begin(home)
         refusal, _ = second.communicate(timeout=PATIENCE)

@@ -7,8 +7,10 @@ from typing import Any
 import structlog
 from sqlalchemy import select
 
+from console import jobs
 from console.db import reading, transaction
 from console.evidence import service as evidence
+from console.jobs import Job
 from console.stamp import Stamp
 from console.video_seat import service, timeline
 from console.video_seat.models import CallEventKind, VideoSession
@@ -36,6 +38,8 @@ def keep(session_no: str, side: str, segment: int, path: str, started_at: str, d
         _keep(film, session_no, side, segment, datetime.fromisoformat(started_at), duration_ms, sha256)
     film.unlink(missing_ok=True)
     chain.beside(film).unlink(missing_ok=True)
+    if not any(film.parent.glob("*.webm")):  # nothing of this call is on its way, as far as this spool knows
+        jobs.enqueue(Job.MAKE_VIEW, session_no=session_no)
     log.info("recording_kept", session=session_no, side=side, segment=segment, seconds=duration_ms / 1000)
 
 

@@ -9,6 +9,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import rq
@@ -33,7 +34,7 @@ HOUSEKEEPING_LOCK = "worker:housekeeping"
 log = structlog.get_logger()
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, queues: Sequence[str] = jobs.QUEUES) -> None:
     from console import live  # the house takes seconds to build, and `work` does without it
     from console.app import open_house
 
@@ -41,15 +42,15 @@ def run(settings: Settings) -> None:
     live.speak_through(settings.redis_url)
     for job in jobs.Job:
         import_attribute(job)  # once, before the forks; a job that does not exist ends the worker here
-    work(redis, settings.redis_url, settings.log_level)
+    work(redis, settings.redis_url, settings.log_level, queues)
 
 
-def work(redis: Redis, redis_url: str, log_level: str = "INFO") -> None:
+def work(redis: Redis, redis_url: str, log_level: str = "INFO", queues: Sequence[str] = jobs.QUEUES) -> None:
     """Work until SIGTERM; a job under way is finished first."""
     housekeeper = Housekeeper(redis_url)
     housekeeper.start()
     worker = Worker(
-        [rq.Queue(jobs.QUEUE, connection=redis)],
+        [rq.Queue(name, connection=redis) for name in queues],
         connection=redis,
         name=f"{this_machine()}:{os.getpid()}:{secrets.token_hex(4)}",
         job_monitoring_interval=BEAT,
@@ -84,7 +85,7 @@ class Housekeeper(threading.Thread):
     def __init__(self, redis_url: str):
         super().__init__(name="housekeeper", daemon=True)
         self.redis = Redis.from_url(redis_url)  # its own connections: the worker forks while this thread runs
-        self.queue = rq.Queue(jobs.QUEUE, connection=self.redis)
+        self.queues = [rq.Queue(name, connection=self.redis) for name in jobs.QUEUES]
         self.busy = threading.Lock()
         self.just_came = True
 
@@ -106,9 +107,10 @@ class Housekeeper(threading.Thread):
             log.warning("housekeeping_waits", error=type(error).__name__)
 
     def keep_house(self) -> None:
-        enqueue_due(self.queue)
+        for queue in self.queues:
+            enqueue_due(queue)
         if self.redis.set(f"{HOUSEKEEPING_LOCK}:mended", 1, nx=True, ex=MEND_EVERY) or self.just_came:
-            give_back_lost_jobs(self.queue)  # at once after a start: it may follow a crash
+            give_back_lost_jobs(self.queues)  # at once after a start: it may follow a crash
             self.just_came = False
         if self.redis.set(f"{HOUSEKEEPING_LOCK}:swept", 1, nx=True, ex=SWEEP_EVERY):
             jobs.enqueue(jobs.Job.SWEEP)
@@ -127,17 +129,23 @@ def enqueue_due(queue: rq.Queue) -> None:
             pipeline.execute()
 
 
-def give_back_lost_jobs(queue: rq.Queue) -> None:
+def give_back_lost_jobs(queues: Sequence[rq.Queue]) -> None:
     """Requeue, as far as their retries allow, the jobs of workers that are gone: at once those of this machine."""
-    for worker in rq.Worker.all(queue=queue):
+    for worker in rq.Worker.all(connection=queues[0].connection):
         if is_dead_neighbour(worker.name):
-            for execution in executions(queue):
-                if execution.worker_name == worker.name:
-                    queue.connection.zadd(queue.started_job_registry.key, {execution.composite_key: 1})
+            for queue in queues:
+                _end_executions(queue, worker.name)
             worker.register_death()
             unregister(worker)
             log.warning("worker_was_lost", worker=worker.name)
-    clean_registries(queue)
+    for queue in queues:
+        clean_registries(queue)
+
+
+def _end_executions(queue: rq.Queue, worker_name: str) -> None:
+    for execution in executions(queue):
+        if execution.worker_name == worker_name:
+            queue.connection.zadd(queue.started_job_registry.key, {execution.composite_key: 1})
 
 
 def executions(queue: rq.Queue) -> list[Execution]:

@@ -25,6 +25,7 @@ from console.jobs import Job, enqueue, pending
 from console.people.models import Captcha, OutgoingSms, SmsCode
 from console.queues import seats
 from console.stamp import Stamp
+from console.video_seat import copies
 from console.video_seat.listening import NODE_PATIENCE, Listener
 from console.video_seat.signalling import terms_of
 from worker import house
@@ -54,6 +55,7 @@ def sweep() -> None:
         broken_calls,
         silent_seats,
         proofs,
+        views,
         strays,
     )
     done = {part.__name__: _swept(part, now) for part in parts}
@@ -161,6 +163,14 @@ def proofs(now: datetime) -> int:
             result = session.execute(statement.execution_options(synchronize_session=False))
             gone += cast("CursorResult[Any]", result).rowcount
     return gone
+
+
+def views(now: datetime) -> int:
+    """Calls that are over and have no film to look at: for how many it was asked for again."""
+    with reading() as session:
+        without = [call.session_no for call in copies.without_view(session, now)]
+    asked = {ids.get("session_no") for ids in pending(Job.MAKE_VIEW)} if without else set()
+    return sum(enqueue(Job.MAKE_VIEW, session_no=each) for each in without if each not in asked)
 
 
 def strays(now: datetime) -> int:
