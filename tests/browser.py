@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 from console.doctor import CHROMIUM_NAMES, has_chinese_font
 
 FAKE_DEVICES = (
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=fps=8",
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--disable-features=WebRtcHideLocalIpsWithMdns",

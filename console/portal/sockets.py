@@ -7,7 +7,7 @@ from flask import current_app, request
 from flask_socketio import Namespace, join_room, rooms
 
 from console import live
-from console.access import case_or_404, me, on_socket_investor
+from console.access import case_or_404, me, on_socket_investor, public
 from console.cases.service import in_flight
 from console.db import reading
 from console.video_seat import presence
@@ -32,6 +32,7 @@ class PortalNamespace(Namespace):
             join_room(live.branch_room(case.branch_id))
             presence.arrived(current_app.extensions["redis"], presence.of_case(case.case_no), request.sid)  # type: ignore[attr-defined]
 
+    @public
     def on_disconnect(self, *_reason: Any) -> None:
         """For whoever it was: nothing is told, nothing but the own presence ends."""
         for room in rooms():
