@@ -141,3 +141,27 @@ def test_video_hours_include_their_beginning_and_not_their_end(hours, inside, ou
     assert str(parsed) == hours
     assert all(parsed.covers(time.fromisoformat(moment)) for moment in inside)
     assert not any(parsed.covers(time.fromisoformat(moment)) for moment in outside)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"CONSOLE_TURN_URLS": "turn.example.com", "CONSOLE_TURN_SECRET": "s"},
+        {"CONSOLE_TURN_URLS": "stun:turn.example.com", "CONSOLE_TURN_SECRET": "s"},
+        {"CONSOLE_TURN_URLS": "turn:turn.example.com"},
+        {"CONSOLE_TURN_TTL": "5"},
+        {"CONSOLE_CALL_GRACE": "0"},
+        {"CONSOLE_AFTER_DROP": "perhaps"},
+    ],
+)
+def test_a_relay_or_a_grace_that_makes_no_sense_is_refused_by_name(tmp_path, wrong):
+    with pytest.raises(ConfigError, match=r"CONSOLE_(TURN|CALL|AFTER)"):
+        read(tmp_path, **wrong)
+
+
+def test_relay_and_grace_reach_the_child_processes_and_the_relays_secret_is_not_shown(tmp_path):
+    urls = "turn:turn.example.com:3478?transport=udp,turns:[2001:db8::1]:5349"
+    settings = read(tmp_path, CONSOLE_TURN_URLS=urls, CONSOLE_TURN_SECRET="hush", CONSOLE_CALL_GRACE="45")
+    assert ",".join(settings.turn_urls) == urls and settings.call_grace.total_seconds() == 45
+    assert Settings.from_env(settings.environment()) == settings
+    assert "hush" not in repr(settings)

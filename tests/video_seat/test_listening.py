@@ -3,11 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy import select
 
@@ -227,3 +230,59 @@ def test_returning_at_the_very_end_of_the_grace_either_saves_the_call_or_finds_i
         ended = session.scalars(select(VideoSession).where(VideoSession.session_no == call)).one().ended_at is not None
         returned = session.scalars(select(CaseEvent).where(CaseEvent.action == "return_to_queue")).all()
     assert len(returned) == int(ended)
+
+
+# --- the relay, and what the pages say afterwards
+
+
+@on_sqlite
+def test_both_sides_of_a_call_get_credentials_for_the_relay_and_no_page_shows_them(
+    app: Flask, witness: Open, investor: OpenInvestor, as_investor: Callable[[str], FlaskClient]
+) -> None:
+    settings = app.extensions["settings"]
+    app.extensions["settings"] = replace(settings, turn_urls=("turn:relay.example",), turn_secret="hush")
+    seat, page, call = connected(witness, investor)
+    for who, told in (("witness", seat.act("ice", call=call)), ("investor", page.ask("ice"))):
+        [server] = told["servers"]
+        expiry, _, name = server["username"].partition(":")
+        assert (server["urls"], name) == (["turn:relay.example"], f"{who}-{call}")
+        assert 0 < int(expiry) - datetime.now(UTC).timestamp() <= 600
+    html = seat.client.get("/seat").text + as_investor("周晚晴").get(f"/case/{call[:-2]}/video").text
+    assert call in html and "relay.example" not in html and "credential" not in html
+    seat.act("technical_failure", call=call)
+    assert page.ask("ice")["code"] == seat.act("ice", call=call)["code"] == "call_over"
+
+
+@on_sqlite
+def test_without_a_relay_nothing_is_handed_out(witness: Open, investor: OpenInvestor) -> None:
+    seat, page, call = connected(witness, investor)
+    assert seat.act("ice", call=call) == page.ask("ice") == {"servers": []}
+
+
+@on_sqlite
+def test_after_a_call_was_given_up_both_pages_say_what_happened(
+    listener: Listener,
+    node: PretendNode,
+    witness: Open,
+    investor: OpenInvestor,
+    as_investor: Callable[[str], FlaskClient],
+) -> None:
+    seat, _page, call = connected(witness, investor)
+    node.say(call, "investor", "lost", segment=1)
+    listener.catch_up()
+    listener.look_after(datetime.now(UTC) + timedelta(seconds=31))
+    waiting = as_investor("周晚晴").get(f"/case/{call[:-2]}/video").text
+    assert "上次通话中断超过 30 秒" in waiting and "您已排在队首" in waiting
+    idle = seat.client.get("/seat").text
+    assert "周晚晴的通话已交回队列" in idle and "投资者的连接中断超过 30 秒" in idle
+
+
+@on_sqlite
+def test_after_a_technical_failure_the_waiting_page_says_so(
+    witness: Open, investor: OpenInvestor, as_investor: Callable[[str], FlaskClient]
+) -> None:
+    seat, _page, call = connected(witness, investor)
+    seat.act("technical_failure", call=call)
+    waiting = as_investor("周晚晴").get(f"/case/{call[:-2]}/video").text
+    assert "上次通话因技术故障结束" in waiting
+    assert "已交回队列" not in seat.client.get("/seat").text
