@@ -25,7 +25,7 @@ from tests.servers import ends_with_us
 from tests.world import staff_named
 
 ROOT = Path(__file__).parents[1]
-SOON = 20.0
+SOON = 60.0
 
 BARE = """
 import sys
@@ -94,7 +94,12 @@ def start_web(settings: Settings) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", "console.cli", "web"], cwd=ROOT, env=settings.environment(), preexec_fn=ends_with_us()
     )
-    wait_until(lambda: web_answers("127.0.0.1", settings.port))
+    try:
+        wait_until(lambda: web_answers("127.0.0.1", settings.port))
+    except AssertionError:
+        process.kill()
+        process.wait()
+        raise
     return process
 
 

@@ -18,7 +18,9 @@ from tests.worker.media.nodes import Desk, RunningNode, decoded
 from worker.robots.peer import PeerStats, SyntheticPeer
 
 RED, BLUE, GREEN = (200, 60, 60), (60, 60, 200), (60, 180, 60)
-ALONE, TOGETHER = 0.6, 3.2  # seconds
+ALONE = 0.6  # seconds
+TALKED = (20, 40)  # frames of picture and of sound that each side has got before the call ends
+PATIENCE = 20.0  # seconds; a busy machine encodes slowly
 LOSE_EVERY = 20
 
 
@@ -81,6 +83,18 @@ def every_twentieth() -> Callable[[bytes], bool]:
     return falls
 
 
+async def until_talked(investor: SyntheticPeer, witness: SyntheticPeer, *, pictures: bool) -> None:
+    """Until both sides have got enough of each other, and at least for so long that something can go wrong."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    while loop.time() < begun + PATIENCE:
+        await asyncio.sleep(0.2)
+        got = [await investor.stats(), await witness.stats()]
+        seen = min(each.frames for each in (got if pictures else got[:1]))
+        if loop.time() > begun + 2.5 and seen >= TALKED[0] and min(each.audio_frames for each in got) >= TALKED[1]:
+            return
+
+
 async def hold_call(
     desk: Desk, node: RunningNode, call: str, *, camera: bool = True, lossy: bool = False, picture: bool = False
 ) -> Finished:
@@ -105,7 +119,7 @@ async def hold_call(
             if lossy:
                 lose_pictures(investor)
                 lose_pictures(witness)
-            await asyncio.sleep(TOGETHER)
+            await until_talked(investor, witness, pictures=camera)
             if picture:
                 snapshot = await asyncio.to_thread(desk.nodes.snapshot, call, "investor", node=node.name)
             heard = {
@@ -136,14 +150,14 @@ def test_both_sides_see_each_other(calls: dict[str, Finished]) -> None:
     assert strongest(heard["witness"].colour) == 0
     assert strongest(heard["investor"].colour) == 2
     for side in heard.values():
-        assert side.stats.frames > TOGETHER * 12 * 0.5
+        assert side.stats.frames >= TALKED[0]
         assert side.stats.picture_size == (640, 480)
 
 
 def test_both_sides_hear_each_other(calls: dict[str, Finished]) -> None:
     for side in calls["plain"].heard.values():
         assert side.tone > 0.8
-        assert side.stats.audio_frames > TOGETHER * 50 / 4
+        assert side.stats.audio_frames >= TALKED[1]
 
 
 def test_the_answer_takes_only_vp8_rtx_and_opus_with_error_correction(calls: dict[str, Finished]) -> None:
@@ -158,7 +172,7 @@ def test_each_side_is_recorded_from_its_first_packet_though_it_waits_alone(calls
     assert set(finished.recordings) == {"investor/1", "witness/1"}
     for side, seconds in finished.seconds.items():
         recorded = finished.recordings[f"{side}/1"]["duration_ms"] / 1000
-        assert abs(recorded - seconds) < 1.0
+        assert abs(recorded - seconds) < 1.5  # ICE and DTLS come before the first packet
 
 
 @pytest.mark.parametrize(("recorded", "beheld"), [("investor", "witness"), ("witness", "investor")])
@@ -207,7 +221,7 @@ def test_lost_packets_are_asked_for_and_sent_again(calls: dict[str, Finished]) -
         assert leg["retransmitted"] > 0
         assert leg["frames_lost"] <= max(1, leg["repaired"] / 3)
     for side in finished.heard.values():
-        assert side.stats.frames > TOGETHER * 10 * 0.5
+        assert side.stats.frames >= TALKED[0]
 
 
 def test_libsrtp_refuses_nothing(calls: dict[str, Finished]) -> None:
