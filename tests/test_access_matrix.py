@@ -54,7 +54,7 @@ ROUTES: dict[str, object] = {
     "desk.reveal": {WITNESS, REVIEWER, SUPERVISOR},
     "video_seat.seat video_seat.part video_seat.answer_next video_seat.judge": SEAT,
     "review.tasks review.take_next review.case review.claim review.renew review.release": COUNTER,
-    "review.approve review.reject": COUNTER,
+    "review.approve review.reject review.chapters review.captions review.verified": COUNTER,
     "agreements.index agreements.publish": {ADMIN},
     "agreements.version": EVERY_STAFF,
     "admin.index admin.static": {ADMIN},

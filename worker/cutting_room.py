@@ -21,7 +21,6 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
-from zoneinfo import ZoneInfo
 
 import av
 import numpy as np
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from console import leash
+from console.local_time import LOCAL
 from worker.darkroom import nothing_secret
 from worker.media.webm import WebmWriter
 
@@ -45,7 +45,7 @@ SNAP = 30  # ms that sound may be off before it is put where its time says
 VIDEO_BITS, AUDIO_BITS = 900_000, 48_000
 MEMORY = 900 * 1024 * 1024  # bytes of address space; about 180 MB of it are used
 NICE = 10
-SHANGHAI = ZoneInfo("Asia/Shanghai")
+
 RECONNECTING, NO_PICTURE = "重新连接中", "没有画面"
 DONE = 0
 
@@ -324,7 +324,7 @@ class Canvas:
         if self.plan.font is None or moment.replace(microsecond=0) == self._there[2]:
             return
         self._there[2], self.changed = moment.replace(microsecond=0), True
-        said = f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}　{self.plan.line}"
+        said = f"{moment.astimezone(LOCAL):%Y-%m-%d %H:%M:%S}　{self.plan.line}"
         self._planes[0][PANE[1] :] = self._written(said, (self.plan.size[0], STRIP), 26, (20, STRIP // 2), "lm")
 
     def _panel(self, words: str) -> Planes:

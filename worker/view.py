@@ -55,15 +55,13 @@ def make(session_no: str) -> None:
 
 def plan_of(call: VideoSession) -> Plan:
     zero = clock_zero(call)
-    licence = f"　执业资格证号 {call.witness.licence_no}" if call.witness.licence_no else ""
     pieces = {
         side: [
             Piece(round((each.started_at - zero).total_seconds() * 1000), each.duration_ms) for each in _of(call, side)
         ]
         for side in SIDES
     }
-    line = f"见证人 {call.witness.name}{licence}　受理单 {call.case.case_no}"
-    return Plan(zero.isoformat(), copies.length_ms(call), line, fonts.chinese(), **pieces)
+    return Plan(zero.isoformat(), copies.length_ms(call), copies.line_of(call), fonts.chinese(), **pieces)
 
 
 def films_of(call: VideoSession) -> dict[str, list[Callable[[], Iterable[bytes]]]]:

@@ -16,6 +16,7 @@ from console.certificates.models import Certificate
 from console.evidence import service as evidence
 from console.evidence.models import KIND_TITLES, Evidence, Kind, State, Variant
 from console.people.models import Staff
+from console.video_seat import copies
 from console.video_seat.locks import marks_of
 from console.video_seat.models import CheckMark, CheckResult, Recording, VideoSession
 from console.video_seat.script import title_of
@@ -80,6 +81,8 @@ class Segment:
     id: str
     start: int
     length: int
+    number: int = 1
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,9 @@ class Gap:
 
 @dataclass(frozen=True)
 class Call:
-    """One video session as it can be played: both sides on one clock."""
+    """One video session as it can be played: both sides on one clock. ``view``: the film made of both sides, when there is one;
+    ``burned_in``: time and licence stand in its picture.
+    """
 
     session_no: str
     witness: str
@@ -108,6 +113,8 @@ class Call:
     sides: dict[str, list[Segment]]
     moments: list[Moment]
     gaps: list[Gap]
+    view: str = ""
+    burned_in: bool = True
 
     @property
     def for_player(self) -> dict[str, Any]:
@@ -117,7 +124,7 @@ class Call:
                 side: [{"id": s.id, "start": s.start, "length": s.length} for s in segments]
                 for side, segments in self.sides.items()
             },
-            "moments": [moment.at for moment in self.moments],
+            "view": {"view": [{"id": self.view, "start": 0, "length": self.length}]} if self.view else None,
         }
 
 
@@ -127,7 +134,7 @@ def calls(session: Session, case: Case) -> list[Call]:
         select(VideoSession)
         .where(VideoSession.case_id == case.id)
         .options(
-            selectinload(VideoSession.recordings).selectinload(Recording.evidence),
+            selectinload(VideoSession.recordings).selectinload(Recording.evidence).selectinload(Evidence.variants),
             selectinload(VideoSession.marks),
             selectinload(VideoSession.witness),
         )
@@ -140,21 +147,38 @@ def _call(call: VideoSession) -> Call:
     zero = clock_zero(call)
     sides = {side: [_segment(r, zero) for r in call.recordings if r.side == side] for side in SIDES}
     length = max(s.start + s.length for segments in sides.values() for s in segments)
+    view = copies.view_of(call)
     return Call(
         session_no=call.session_no,
         witness=call.witness.name,
         started_at=zero,
         length=length,
         sides=sides,
-        moments=[
-            _moment(call, mark, zero, length) for mark in sorted(marks_of(call).values(), key=lambda mark: mark.at)
-        ],
+        moments=moments(call),
         gaps=gaps(sides["investor"], length),
+        view=view.public_id if view else "",
+        burned_in=bool(view and view.facts["burned_in"]),
     )
 
 
 def _segment(recording: Recording, zero: datetime) -> Segment:
-    return Segment(recording.evidence.public_id, _ms(recording.started_at - zero), recording.duration_ms)
+    kept = recording.evidence
+    return Segment(
+        kept.public_id, _ms(recording.started_at - zero), recording.duration_ms, recording.segment, kept.size
+    )
+
+
+def moments(call: VideoSession) -> list[Moment]:
+    """What counts of the marks, in the order of time."""
+    zero, length = clock_zero(call), copies.length_ms(call)
+    return [_moment(call, mark, zero, length) for mark in sorted(marks_of(call).values(), key=lambda mark: mark.at)]
+
+
+def call_of(session: Session, case: Case, session_no: str) -> VideoSession | None:
+    """The recorded call of this number, if it is the case's."""
+    query = select(VideoSession).where(VideoSession.session_no == session_no, VideoSession.case_id == case.id)
+    found = session.scalar(query)
+    return found if found is not None and found.recordings else None
 
 
 def _moment(call: VideoSession, mark: CheckMark, zero: datetime, length: int) -> Moment:

@@ -2,24 +2,32 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import Length
 
+from console import runtime
 from console.access import case_or_404, my_staff, staff_only, stamp
 from console.cases.blame import blames
 from console.cases.models import Case
 from console.cases.transitions import UnknownReason
 from console.db import reading, transaction
+from console.evidence import service as evidence
+from console.evidence.film import Chain
+from console.evidence.models import Evidence
 from console.people.branches import served_branches
 from console.people.models import Role, Staff
 from console.problem import Problem
 from console.screens import steps_shown
 from console.stamp import Stamp
+from console.video_seat import copies
+from console.video_seat.models import VideoSession
 
 from . import case_page, inbox, service
 from .deadline import sla
@@ -91,6 +99,51 @@ def case(case_no: str) -> str:
             trail=case_page.trail(session, found),
             blames=blames(session, found),
         )
+
+
+@bp.get("/review/<case_no>/calls/<session_no>/chapters.vtt")
+@reviewers
+def chapters(case_no: str, session_no: str) -> Response:
+    """The marked moments of a call, as a player reads them."""
+    with reading() as session:
+        call = _call(session, case_no, session_no)
+        told = [(moment.at, moment.title) for moment in case_page.moments(call)]
+        return _webvtt(copies.chapters(told, copies.length_ms(call)))
+
+
+@bp.get("/review/<case_no>/calls/<session_no>/captions.vtt")
+@reviewers
+def captions(case_no: str, session_no: str) -> Response:
+    """The server's time of every second and who witnesses: for a film that does not have them in its picture."""
+    with reading() as session:
+        return _webvtt(copies.captions(_call(session, case_no, session_no)))
+
+
+@bp.get("/review/<case_no>/calls/<session_no>/verified")
+@reviewers
+def verified(case_no: str, session_no: str) -> Response:
+    """{recordings: [{id, side, segment, clusters, intact, words}]}: each recording judged anew, second by second."""
+    with reading() as session:
+        films = [(row.side, row.segment, row.evidence) for row in _call(session, case_no, session_no).recordings]
+    return jsonify(recordings=[{"side": side, "segment": number} | _judged(film) for side, number, film in films])
+
+
+def _judged(film: Evidence) -> dict[str, Any]:
+    why = dict.fromkeys([words for _, words in runtime.offload(lambda: list(evidence.damaged([film])))])
+    chain = Chain.of(film.facts)
+    clusters = len(chain.clusters) if chain else 0
+    return {"id": film.public_id, "clusters": clusters, "intact": not why, "words": "；".join(why) or "与封存时一致"}
+
+
+def _call(session: Session, case_no: str, session_no: str) -> VideoSession:
+    found = case_page.call_of(session, case_or_404(session, case_no), session_no)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _webvtt(text: str) -> Response:
+    return Response(text, mimetype="text/vtt")
 
 
 @bp.post("/review/<case_no>/claim")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 from console.cases.trail import hold
 from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind, Variant
+from console.local_time import LOCAL
 from console.stamp import Stamp
 
 from . import timeline
@@ -150,9 +151,25 @@ def chapters(moments: Iterable[tuple[int, str]], length: int) -> str:
     ends = [at for at, _ in ordered[1:]] + [length]
     cues = [
         f"{_clock(at)} --> {_clock(max(end, at + 1))}\n{_plain(title)}\n"
-        for (at, title), end in zip(ordered, ends, strict=True)
+        for (at, title), end in zip(ordered, ends, strict=False)
     ]
     return "\n".join(["WEBVTT\n", *cues])
+
+
+def captions(call: VideoSession) -> str:
+    """WebVTT captions: date and time of the server (Asia/Shanghai) and the line about the witness, every second."""
+    zero, length = clock_zero(call), length_ms(call)
+    cues = []
+    for at in range(0, length, 1000):
+        said = f"{(zero + timedelta(milliseconds=at)).astimezone(LOCAL):%Y-%m-%d %H:%M:%S}　{line_of(call)}"
+        cues.append(f"{_clock(at)} --> {_clock(min(at + 1000, length))}\n{_plain(said)}\n")
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def line_of(call: VideoSession) -> str:
+    """Who witnesses and which case it is, as it stands in the film."""
+    licence = f"　执业资格证号 {call.witness.licence_no}" if call.witness.licence_no else ""
+    return f"见证人 {call.witness.name}{licence}　受理单 {call.case.case_no}"
 
 
 def _plain(title: str) -> str:

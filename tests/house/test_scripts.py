@@ -23,7 +23,7 @@ WIRED = (  # how a module names what it listens to
     r'(?:querySelector(?:All)?|\$)\("([^"]+)"\)\??\.addEventListener',
     r'of [\w.]+\.querySelectorAll\("([^"]+)"\)\) \{?\s*\w+\.addEventListener',
 )
-VOID = {"input", "img", "br", "hr", "meta", "link", "col", "use", "path", "rect", "image", "source"}
+VOID = {"input", "img", "br", "hr", "meta", "link", "col", "use", "path", "rect", "image", "source", "track"}
 
 
 @dataclass(frozen=True)

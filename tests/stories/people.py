@@ -386,8 +386,11 @@ class Reviewer(Staff):
         self.page.wait_for_load_state()
 
     def plays_the_recording(self) -> None:
-        """Both sides, from the encrypted store, by ranges."""
+        """Both sides, from the encrypted store, by ranges: the recordings themselves, not the film made of them."""
         player = self.page.get_by_role("region", name="双录")
+        recordings = player.get_by_role("button", name="原始录像")
+        if recordings.count():
+            recordings.click()
         player.get_by_role("button", name="播放", exact=True).click()
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('video[data-side]')].filter(v => v.videoWidth > 0 && v.currentTime > 0.5).length === 2",

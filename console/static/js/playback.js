@@ -1,15 +1,16 @@
-// Two recordings of one call on one clock: the investor's side leads, the witness's follows. Times are ms of the call.
+// Recordings of one call on one clock: the first side leads (the investor's, or the film of both), the others follow. Times are ms of the call.
 
 const DRIFT = 0.25; // seconds the follower may be off before it is put right
 const LATE = 1000; // ms; who is seen this soon after the other was there from the beginning
 
 export class Playback {
-  /** `plan`: {length, sides: {investor: [{id, start, length}], witness: […]}}; `videos`: {investor, witness}; `file`: id to URL. */
+  /** `plan`: {length, sides: {investor: [{id, start, length}], witness: […]}}; `videos`: one for each side; `file`: id to URL. */
   constructor(plan, videos, file) {
     this.plan = plan;
     this.videos = videos;
     this.file = file;
-    const seen = Math.min(...plan.sides.investor.map((each) => each.start));
+    this.lead = Object.keys(plan.sides)[0];
+    const seen = Math.min(...plan.sides[this.lead].map((each) => each.start));
     this.first = seen < LATE ? seen : 0;
     this.at = this.first;
     this.rate = 1;
@@ -53,8 +54,8 @@ export class Playback {
 
   loop(now) {
     if (!this.playing) return;
-    const lead = this.videos.investor;
-    const segment = this.segment("investor") ?? null;
+    const lead = this.videos[this.lead];
+    const segment = this.segment(this.lead);
     if (segment && lead.dataset.id === segment.id && !lead.ended && lead.readyState >= 1) {
       if (!lead.seeking) this.at = Math.max(this.at, segment.start + lead.currentTime * 1000);
       if (lead.ended || lead.currentTime * 1000 >= segment.length - 40) this.at = segment.start + segment.length;
@@ -85,7 +86,7 @@ export class Playback {
         video.dataset.id = segment.id;
         video.src = this.file(segment.id);
         video.currentTime = wanted;
-      } else if ((exact || side !== "investor") && !video.seeking && Math.abs(video.currentTime - wanted) > (exact ? 0.02 : DRIFT)) {
+      } else if ((exact || side !== this.lead) && !video.seeking && Math.abs(video.currentTime - wanted) > (exact ? 0.02 : DRIFT)) {
         video.currentTime = wanted;
       }
       video.playbackRate = this.rate;

@@ -1,0 +1,118 @@
+"""What a reviewer is shown of a recorded call: the film made of it or the recordings, its chapters, and which second is damaged."""
+
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from console.db import reading, transaction
+from console.evidence import service as evidence
+from console.evidence import store
+from console.video_seat import copies, service
+from console.video_seat.models import CheckMark, CheckResult, VideoSession
+from tests import films
+from tests.review.given import case_in_review, video_of
+from tests.world import stamp
+from worker.recordings import linked
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
+
+
+@pytest.fixture
+def call(app, tmp_path: Path) -> VideoSession:
+    """Nine seconds of both sides, one mark after four."""
+    with transaction() as session:
+        case = case_in_review(session, at=NOW)
+        call = session.query(VideoSession).one()
+        call.acknowledged_at = NOW
+        for side in ("investor", "witness"):
+            path = films.film(tmp_path / f"{side}-1.webm")
+            with path.open("rb") as source, evidence.sealed(source) as sealed:
+                told = (session, call.session_no, side, 1, sealed, NOW, 8900, stamp("system:recordings"))
+                service.keep_recording(*told, chain=linked(path))
+        call.marks.append(
+            CheckMark(item="field:name", result=CheckResult.OK, at=NOW + timedelta(seconds=4), by="staff:1")
+        )
+        assert call.case is case
+        return call
+
+
+def address(call: VideoSession, what: str = "") -> str:
+    return f"/review/{call.case.case_no}" + (f"/calls/{call.session_no}/{what}" if what else "")
+
+
+def given_view(call: VideoSession, *, burned_in: bool = True) -> str:
+    """A film made of it; its id."""
+    with transaction() as session:
+        found = copies.fetch(session, call.session_no)
+        made_of = sorted(recording.evidence.public_id for recording in found.recordings)
+        with evidence.sealed(io.BytesIO(b"film")) as sealed:
+            made = copies.keep(session, found, made_of, sealed, (1280, 528), burned_in, stamp())
+            assert made is not None
+            return made.public_id
+
+
+def plan(page: str) -> dict:
+    return json.loads(re.search(r"data-player='([^']*)'", page)[1])
+
+
+def test_without_a_film_the_recordings_are_played_and_the_page_says_so(as_staff, call):
+    page = as_staff("qinlang").get(address(call)).get_data(as_text=True)
+    assert plan(page)["view"] is None
+    assert "正在显示：原始录像" in page and "data-swap" not in page
+
+
+def test_with_a_film_it_is_played_first_and_the_recordings_stay_within_reach(as_staff, call):
+    view = given_view(call)
+    client = as_staff("qinlang")
+    page = client.get(address(call)).get_data(as_text=True)
+    assert plan(page)["view"] == {"view": [{"id": view, "start": 0, "length": 8900}]}
+    assert "由原始录像合成的并排画面" in page and "data-swap" in page
+    assert page.count(" download=") == 2 == len(re.findall("/evidence/[0-9a-f]{32}", page.split("data-films")[1]))
+    assert client.get(f"/evidence/{view}").get_data() == b"film"
+
+
+def test_only_a_film_without_time_in_its_picture_gets_captions(as_staff, call):
+    given_view(call, burned_in=False)
+    client = as_staff("qinlang")
+    assert "captions.vtt" in client.get(address(call)).get_data(as_text=True)
+    said = client.get(address(call, "captions.vtt"))
+    assert said.mimetype == "text/vtt"
+    text = said.get_data(as_text=True)
+    assert text.count("-->") == 9 and text.count("见证人 陆文珊　执业资格证号 F0300127") == 9
+
+
+def test_the_chapters_are_the_marked_moments(as_staff, call):
+    text = as_staff("qinlang").get(address(call, "chapters.vtt")).get_data(as_text=True)
+    assert "00:00:04.000 --> 00:00:08.900" in text
+
+
+def test_the_call_of_another_case_is_not_there(as_staff, call):
+    with transaction() as session:
+        other = case_in_review(session, "许砚青", at=NOW)
+        strange = video_of(session, other, "luwenshan", NOW).session_no
+    client = as_staff("qinlang")
+    for what in ("chapters.vtt", "captions.vtt", "verified"):
+        assert client.get(f"/review/{call.case.case_no}/calls/{strange}/{what}").status_code == 404
+
+
+def test_a_damaged_second_is_named_and_the_other_recording_is_whole(as_staff, call):
+    with reading() as session:
+        damaged = copies.fetch(session, call.session_no).recordings[0].evidence
+    body = bytearray(evidence.clear_bytes(damaged))
+    body[damaged.facts["chain"]["header"] + sum(damaged.facts["chain"]["lengths"][:3]) + 50] ^= 1
+    made = store.current().keep(io.BytesIO(body))
+    (store.current().root / made.path).replace(store.current().root / damaged.path)
+    judged = as_staff("qinlang").get(address(call, "verified")).get_json()["recordings"]
+    assert [(film["side"], film["intact"], film["clusters"], film["words"]) for film in judged] == [
+        ("investor", False, 9, "第 3 秒与封存时不一致"),
+        ("witness", True, 9, "与封存时一致"),
+    ]
