@@ -100,6 +100,10 @@ def test_a_call_breaks_in_every_way_and_goes_on_until_nobody_comes_back(cast: Ca
     zhou.sees_the_witness()
     expect(lu.page.locator("[data-peer] .line-down")).to_be_hidden(timeout=SLOWLY)
 
+    lu.page.reload()
+    lu.sees_the_investor()
+    expect(zhou.page.locator(".line-down")).to_be_hidden(timeout=SLOWLY)
+
     with frozen(cast.desktops):
         cover = zhou.page.locator(".line-down")
         expect(cover).to_contain_text("认证人员的连接中断了", timeout=8_000)
