@@ -10,7 +10,7 @@ from flask import current_app, request, url_for
 from flask_socketio import join_room, rooms
 
 from console import live
-from console.access import my_staff, on_socket_staff
+from console.access import my_staff, on_socket_staff, public
 from console.db import reading
 from console.evidence.models import Kind
 from console.people.branches import served_branches
@@ -81,6 +81,7 @@ def connect(auth: object = None) -> None:
 
 
 @live.socketio.on("disconnect", namespace=live.SEAT)
+@public
 def disconnect(*_reason: object) -> None:
     """For whoever it was: nothing is told, nothing but the own presence ends."""
     for room in rooms():
