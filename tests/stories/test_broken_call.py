@@ -116,8 +116,9 @@ def test_a_call_breaks_in_every_way_and_goes_on_until_nobody_comes_back(cast: Ca
     cast.running.kill("worker.media")
     assert seconds_until_new_pictures(pages, former, killed_at) < MOVES_WITHIN
 
-    call = the_call()
-    gaps = [gap for gap in timeline.gaps(call, timeline.segments(call), call.events[-1].at) if gap.why == "line"]
+    with db.reading() as session:
+        call = session.get_one(VideoSession, the_call().id)
+        gaps = [gap for gap in timeline.gaps(call, timeline.segments(call), call.events[-1].at) if gap.why == "line"]
     assert len(gaps) >= 3 and call.ended_at is None  # she was frozen, she reloaded, the node died
 
     with frozen(cast.phones):
