@@ -22,9 +22,9 @@ PATIENCE = 90.0  # seconds to "ready" on a busy machine
 
 
 @contextmanager
-def console_run(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def console_run(home: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and everything it said up to "ready"."""
-    process = begin(home)
+    process = begin(home, *more)
     try:
         said = []
         assert process.stdout is not None
@@ -40,9 +40,9 @@ def console_run(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate(timeout=40)
 
 
-def begin(home: Path) -> subprocess.Popen[str]:
+def begin(home: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "console.cli", "run", "--port", "0"],
+        [sys.executable, "-m", "console.cli", "run", "--port", "0", *more],
         env={"PATH": os.environ["PATH"], "CONSOLE_HOME": str(home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -79,5 +79,19 @@ def test_it_starts_everything_says_where_stops_everything_and_keeps_the_data(tmp
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port_in(said))) != 0
-    with console_run(home) as (_, said):
+    with console_run(home, "--robots", "2") as (process, said):
         assert "there is data already: nothing was changed" in said
+        wait_for_robots(process, {"change_settlement_account", "add_trading_code"})
+
+
+def wait_for_robots(process: subprocess.Popen[str], businesses: set[str]) -> None:
+    """Until one of each business has gone all the way to the queue."""
+    began: set[str] = set()
+    waiting = 0
+    assert process.stdout is not None
+    for line in process.stdout:
+        began |= {each for each in businesses if f"signed in for {each}" in line}
+        waiting += "joined the queue" in line
+        if began == businesses and waiting == len(businesses):
+            return
+    pytest.fail("it ended before they queued")

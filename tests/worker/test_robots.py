@@ -27,7 +27,7 @@ from tests.servers import short_folder
 from tests.worker.witness import Witness
 from worker.media.hosts import gather_only_on
 
-pytestmark = pytest.mark.early
+pytestmark = pytest.mark.soak  # that they reach the queue is tested with `console run`
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 SOON = 90.0
 
