@@ -120,6 +120,6 @@ def test_a_page_whose_scripts_did_not_all_arrive_is_fetched_again_by_itself(phon
     expect(page.get_by_role("button", name="下一步")).to_be_visible()
     page.wait_for_timeout(300)  # the modules that others import are asked for last
     page.late.gets_lost()
+    page.wait_for_function("() => document.querySelector('#new-card [type=submit]:not([disabled])')", timeout=20_000)
     page.get_by_role("button", name="新增银行卡").click()
-    save = page.get_by_role("button", name="保存银行卡")
-    expect(save).to_be_enabled()
+    expect(page.get_by_role("button", name="保存银行卡")).to_be_enabled()
