@@ -64,6 +64,7 @@ def steps_shown(session: Session, case: Case) -> list[tuple[Step, Markup]]:
 
 RAIL = (  # the console's left rail: what, icon, endpoint, for whom
     ("seat", "坐席", "headset", "video_seat.seat", (Role.WITNESS, Role.SUPERVISOR)),
+    ("held", "核实", "flag", "video_seat.held", (Role.SUPERVISOR,)),
     ("review", "复核", "clipboard-check", "review.tasks", (Role.REVIEWER, Role.SUPERVISOR)),
     ("agreements", "协议", "file-text", "agreements.index", (Role.ADMIN,)),
     ("registers", "登记", "database", "admin.index", (Role.ADMIN,)),

@@ -15,6 +15,7 @@ NOT_PASSED = {Desk.SEAT: "视频见证未通过", Desk.REVIEWER: "复核未通�
 KINDS = {
     Status.IN_QUEUE: "wait",
     Status.IN_VIDEO: "act",
+    Status.HELD: "wait",
     Status.IN_REVIEW: "wait",
     Status.COMPLETED: "ok",
     Status.REFUSED: "bad",
@@ -166,6 +167,8 @@ PLAIN: dict[str, tuple[str, str, str]] = {
     Action.ANSWER: ("视频接通", "", ""),
     Action.RETURN_TO_QUEUE: ("视频中断", "，已回到队首", ""),
     Action.PASS_VIDEO: ("视频验证通过", "", "ok"),
+    Action.SUSPECT: ("资料需要进一步核实", "，我们会联系您", ""),
+    Action.RELEASE: ("资料核实完成", "，请继续视频验证，您已排在最前", ""),
     Action.APPROVE: ("复核通过", "，业务已办结", "ok"),
     Action.ABANDON: ("已放弃", "", ""),
 }

@@ -136,5 +136,5 @@ def _page(session: Session, case: Case, here: Step, errors: dict[str, str]) -> s
 
 def _may_open(case: Case, here: Step) -> bool:
     if here is case.current_step:
-        return case.status in (Status.WITH_INVESTOR, Status.IN_QUEUE, Status.IN_VIDEO)
+        return case.status in (Status.WITH_INVESTOR, Status.IN_QUEUE, Status.IN_VIDEO, Status.HELD)
     return case.status is Status.WITH_INVESTOR and here.key in case.done and here.desk is Desk.INVESTOR

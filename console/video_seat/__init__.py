@@ -4,6 +4,6 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from . import sockets, views  # noqa: F401 (the handlers of /seat)
+    from . import sockets, supervising, views  # noqa: F401 (the handlers of /seat, the supervisors' routes)
 
     app.register_blueprint(views.bp)

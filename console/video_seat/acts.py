@@ -135,7 +135,11 @@ def take_snapshot(fence: int, session_no: str, kind: Kind) -> Evidence:
     taken = signalling.media().snapshot(session_no, call.node or "")
     picture = Path(taken.path)
     try:
-        with picture.open("rb") as file, evidence.sealed(file) as sealed, _holding(fence, session_no) as (session, call):
+        with (
+            picture.open("rb") as file,
+            evidence.sealed(file) as sealed,
+            _holding(fence, session_no) as (session, call),
+        ):
             return service.take_snapshot(session, call, kind, sealed, taken.width, taken.height, taken.at, stamp())
     finally:
         picture.unlink(missing_ok=True)
@@ -176,15 +180,21 @@ def write_note(fence: int, session_no: str, text: str) -> None:
 # --- verdicts
 
 
-def pass_video(fence: int, session_no: str) -> VideoSession:
+def pass_video(fence: int, session_no: str, note: str = "") -> VideoSession:
     with reading() as session:
         my_call(session, session_no)
     signalling.catch_up()  # what the node said until now: no gap is passed over because nobody had heard of it yet
-    return _end(fence, session_no, service.pass_video)
+    return _end(fence, session_no, service.pass_video, note)
 
 
-def technical_failure(fence: int, session_no: str) -> VideoSession:
-    return _end(fence, session_no, service.technical_failure)
+def technical_failure(fence: int, session_no: str, why: str = "", note: str = "") -> VideoSession:
+    return _end(
+        fence, session_no, lambda session, call, mark: service.technical_failure(session, call, mark, why=why), note
+    )
+
+
+def suspect(fence: int, session_no: str, signs: list[str], words: str) -> VideoSession:
+    return _end(fence, session_no, lambda session, call, mark: service.suspect(session, call, signs, words, mark))
 
 
 def reject(fence: int, session_no: str, codes: list[str], remark: str, internal_note: str) -> VideoSession:
@@ -193,14 +203,26 @@ def reject(fence: int, session_no: str, codes: list[str], remark: str, internal_
     )
 
 
-def _end(fence: int, session_no: str, verdict: Verdict[Any]) -> VideoSession:
+def _end(fence: int, session_no: str, verdict: Verdict[Any], note: str = "") -> VideoSession:
+    """``note``: 备注, written over that of the call when there is one."""
     with _holding(fence, session_no) as (session, call):
+        if note.strip():
+            service.write_note(session, call, note)
         verdict(session, call, stamp())
         branch_id = call.case.branch_id
     signalling.media().hang_up_soon(session_no, call.node)
     live.call_changed(call.case.case_no, call.witness_id, "ended", session_no=session_no)
     live.seats_changed(branch_id)
     return call
+
+
+def afterwards(fence: int, then: str) -> bool:
+    """What the witness wants after a verdict: ``next`` 接下一位, ``break`` 小休, '' nothing. False: nobody waits."""
+    if then == "next":
+        return answer_next(fence) is not None
+    if then == "break":
+        go(fence, SeatState.BREAK, None)
+    return True
 
 
 def ticket_of(session: Session, call: VideoSession) -> Ticket:

@@ -84,7 +84,7 @@ class Fact:
     broker's books; ``read``: what the machine read on the photo. All in clear; ``shown`` masks them for the screen.
 
     ``reveal``: the field's name at desk.reveal, when masked. ``photo`` with ``window``, else shown whole. ``result`` is what the
-    system knows by itself: kind (ok, wait, bad or '') and words; the judging is the witness's.
+    system knows by itself: kind (ok, wait, bad or '') and words; the judging is the witness's. ``step``: where it is mended.
     """
 
     key: str
@@ -98,6 +98,7 @@ class Fact:
     reveal: str = ""
     told: str = ""
     result: tuple[str, str] = ("", "")
+    step: str = "photos"
 
     @property
     def item(self) -> str:
@@ -186,7 +187,10 @@ def _of_the_person(session: Session, case: Case, stamp: Stamp) -> list[Fact]:
             reveal="id_no",
         ),
         Fact("birth", TITLES["birth"], declared("gender", "born_on"), born, on_front.get("birth"), front, BIRTH),
-        Fact("address", TITLES["address"], declared("address"), who.address, on_front.get("address"), front, ADDRESS),
+        Fact(
+            *("address", TITLES["address"], declared("address"), who.address, on_front.get("address"), front, ADDRESS),
+            step="profile" if said else "photos",
+        ),
         Fact(
             *("validity", TITLES["validity"], declared("id_valid"), period, on_back.get("validity"), back, VALIDITY),
             result=validity(who.id_valid_until, stamp),
@@ -197,6 +201,7 @@ def _of_the_person(session: Session, case: Case, stamp: Stamp) -> list[Fact]:
             reveal="phone",
             told="短信验证码已证明",
             result=("ok", "已证明"),
+            step="profile" if said else "photos",
         ),
         Fact("signature", TITLES["signature"], _kept_at(signature), photo=signature),
     ]
@@ -231,6 +236,7 @@ def _handed_in(session: Session, case: Case) -> list[Fact]:
             reveal=f"card:{n}",
             told="已在柜台登记" if card.get("known") else "",
             result=("", "") if card.get("known") else ("wait", "新增"),
+            step="bank_card",
         )
         for n, card in enumerate(entered)
     ] + _taken_off(case, {card["number"] for card in entered})
@@ -240,7 +246,8 @@ def _handed_in(session: Session, case: Case) -> list[Fact]:
         return cards
     held = _exchanges([code.exchange for code in case.investor.trading_codes])
     result = ("wait", f"已有 {held}") if held else ("", "")
-    return [*cards, Fact("exchanges", TITLES["exchanges"], asked, told=_suitability(case), result=result)]
+    own = Fact("exchanges", TITLES["exchanges"], asked, told=_suitability(case), result=result, step="exchanges")
+    return [*cards, own]
 
 
 def _card(bank: str, number: str) -> str:
@@ -266,6 +273,7 @@ def _taken_off(case: Case, kept: set[str]) -> list[Fact]:
             mask=_masked_card,
             told="已在柜台登记",
             result=("wait", "将删除"),
+            step="bank_card",
         )
         for card in case.investor.bank_cards
         if card.ended_at is None and card.number not in kept

@@ -1,6 +1,6 @@
 """Why 通过 is locked, and what exactly to ask again: the one place that says whether a call may be passed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -18,12 +18,15 @@ def marks_of(call: VideoSession) -> dict[str, CheckMark]:
 
 @dataclass(frozen=True)
 class Ask:
-    """One thing that locks 通过. ``number``: of the question, 0 for a field. ``anchor``: the id of its element on the page."""
+    """One thing that locks 通过. ``number``: of the question, 0 for a field; ``anchor``: the id of its element on the page;
+    ``step``: the one that its answer vouches for, or ''.
+    """
 
     number: int
     title: str
     why: str
     anchor: str
+    step: str
 
     @property
     def name(self) -> str:
@@ -31,35 +34,36 @@ class Ask:
 
 
 class Locks:
-    """``asks``: problems first, then what lies in a gap of the recording, then what nobody has proved yet."""
+    """``flaws``: what is wrong with the recording itself; ``unrecorded``: proved while nothing was recorded; ``problems``: found not
+    to be in order; ``missing``: not proved by anybody yet.
+    """
 
     def __init__(self, session: Session, call: VideoSession, stamp: Stamp):
-        marks = marks_of(call)
+        self._call, self._marks = call, marks_of(call)
         self.problems: list[Ask] = []
         self.unrecorded: list[Ask] = []
         self.missing: list[Ask] = []
         for item in items_of(call):
-            self._sort(item.number, item.title, f"mark-{item.key}", call, marks.get(item.key), item.required)
+            ask = Ask(item.number, item.title, "还没有问", f"mark-{item.key}", item.step)
+            self._sort(ask, self._marks.get(item.key), item.required)
         for fact in facts.of(session, call.case, stamp):
-            made = marks.get(fact.item)
-            self._sort(0, fact.title, f"field-{fact.key}", call, made, fact.differs)
+            ask = Ask(0, fact.title, "有差异，须确认", f"field-{fact.key}", fact.step)
+            self._sort(ask, self._marks.get(fact.item), fact.differs)
         self.flaws = timeline.flaws(call)
 
-    def _sort(
-        self, number: int, title: str, anchor: str, call: VideoSession, made: CheckMark | None, required: bool
-    ) -> None:
+    def _sort(self, ask: Ask, made: CheckMark | None, required: bool) -> None:
         if made is None:
             if required:
-                why = "还没有问" if number else "有差异，须确认"
-                self.missing.append(Ask(number, title, why, anchor))
+                self.missing.append(ask)
+        elif timeline.uncovered(self._call, made.at) is not None:
+            self.unrecorded.append(replace(ask, why="发生在断线期间，请再问一次"))
         elif made.result is not CheckResult.OK:
-            self.problems.append(Ask(number, title, made.reason or "有问题", anchor))
-        elif timeline.uncovered(call, made.at) is not None:
-            self.unrecorded.append(Ask(number, title, "发生在断线期间，请再问一次", anchor))
+            self.problems.append(replace(ask, why=made.reason or "有问题"))
 
     @property
     def asks(self) -> list[Ask]:
-        return [*self.problems, *self.unrecorded, *self.missing]
+        """Everything to ask again, the gravest first."""
+        return [*self.unrecorded, *self.problems, *self.missing]
 
     def __bool__(self) -> bool:
         return bool(self.asks or self.flaws)

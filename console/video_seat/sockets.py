@@ -211,7 +211,8 @@ def note(payload: Any = None) -> dict[str, Any]:
 @live.socketio.on("pass", namespace=live.SEAT)
 @witnesses
 def pass_video(payload: Any = None) -> dict[str, Any]:
-    return _of_call(acts.pass_video(_fence(payload), _call(payload)))
+    """{fence, call, note?}"""
+    return _of_call(acts.pass_video(_fence(payload), _call(payload), _text(payload, "note", "")))
 
 
 @live.socketio.on("reject", namespace=live.SEAT)
@@ -226,4 +227,14 @@ def reject(payload: Any = None) -> dict[str, Any]:
 @live.socketio.on("technical_failure", namespace=live.SEAT)
 @witnesses
 def technical_failure(payload: Any = None) -> dict[str, Any]:
-    return _of_call(acts.technical_failure(_fence(payload), _call(payload)))
+    """{fence, call, why?, note?}: ``why`` the code of a short reason."""
+    why, note = _text(payload, "why", ""), _text(payload, "note", "")
+    return _of_call(acts.technical_failure(_fence(payload), _call(payload), why, note))
+
+
+@live.socketio.on("suspect", namespace=live.SEAT)
+@witnesses
+def suspect(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, signs, words?}: 可疑, to a supervisor; ``signs`` are codes of short reasons."""
+    signs, words = _texts(payload, "signs"), _text(payload, "words", "")
+    return _of_call(acts.suspect(_fence(payload), _call(payload), signs, words))

@@ -69,24 +69,29 @@ def answer_next() -> Response:
 @bp.post("/seat/call/<session_no>/<verdict>")
 @witnesses
 def judge(session_no: str, verdict: str) -> Response:
-    """pass, technical-failure, or reject with reason (several), remark and internal_note; then the idle page says what happened."""
+    """pass and technical-failure with why, both with internal_note; reject with reason (several), remark and internal_note; suspect with
+    sign (several) and words. ``then``: what follows, see acts.afterwards. The next page says what happened.
+    """
     try:
         _judge(session_no, verdict)
         flash(_said(session_no), "ok")
+        if not acts.afterwards(_fence(), request.form.get("then", "")):
+            flash("现在没有人排队，您仍在线。", "act")
     except Problem as problem:
         flash(problem.text, "bad")
     return redirect(url_for("video_seat.seat"), 303)
 
 
 def _judge(session_no: str, verdict: str) -> None:
-    form = request.form
+    form, note = request.form, request.form.get("internal_note", "")[:400]
     if verdict == "pass":
-        acts.pass_video(_fence(), session_no)
+        acts.pass_video(_fence(), session_no, note)
     elif verdict == "technical-failure":
-        acts.technical_failure(_fence(), session_no)
+        acts.technical_failure(_fence(), session_no, form.get("why", ""), note)
     elif verdict == "reject":
-        remark, internal = form.get("remark", "")[:200], form.get("internal_note", "")[:400]
-        acts.reject(_fence(), session_no, form.getlist("reason"), remark, internal)
+        acts.reject(_fence(), session_no, form.getlist("reason"), form.get("remark", "")[:200], note)
+    elif verdict == "suspect":
+        acts.suspect(_fence(), session_no, form.getlist("sign"), form.get("words", "")[:400])
     else:
         raise NotFound
 
@@ -102,6 +107,7 @@ def _said(session_no: str) -> str:
         Verdict.REJECTED: "已驳回，投资者会看到原因",
         Verdict.REFUSED: "业务已终止，投资者会看到原因",
         Verdict.TECHNICAL_FAILURE: "技术故障，投资者已回到队首",
+        Verdict.SUSPICIOUS: "已报班长，投资者看到“资料需要进一步核实”",
     }
     return f"{name}：{words[verdict] if verdict else '已结束'}。通话 {lasted // 60:02d}:{lasted % 60:02d}。"
 
@@ -164,7 +170,7 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         "items": items,
         "marks": marks,
         "passed": [key for key, made in marks.items() if made.result is CheckResult.OK],
-        "current": current_item(items, marks),
+        "current": current_item(items, marks, request.args.get("item")),
         "rows": facts.of(session, case, stamp()),
         "locks": Locks(session, call, stamp()),
         "snapshots": pictures,
@@ -178,11 +184,12 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         shown |= {
             "blames": blames(session, case),
             "steps": steps_shown(session, case),
-            "field_reasons": script.short_reasons(session, ReasonUse.FIELD),
+            "short_reasons": {use.value: script.short_reasons(session, use) for use in ReasonUse},
         }
     return shown
 
 
-def current_item(items: tuple[Item, ...], marks: dict[str, CheckMark]) -> Item | None:
-    """The first one that nobody has looked at yet."""
-    return next((item for item in items if item.key not in marks), None)
+def current_item(items: tuple[Item, ...], marks: dict[str, CheckMark], chosen: str | None = None) -> Item | None:
+    """The one that the witness chose, else the first that nobody has looked at yet."""
+    named = next((item for item in items if item.key == chosen), None)
+    return named or next((item for item in items if item.key not in marks), None)

@@ -12,9 +12,11 @@ from sqlalchemy import select
 from console import db
 from console.cases.models import Case, Status
 from console.portal.steps import video
+from console.queues import seats
 from console.queues import service as queues
-from console.video_seat.models import Verdict, VideoSession
-from console.video_seat.service import pass_video, reject
+from console.queues.models import SeatState
+from console.video_seat.models import CheckResult, Verdict, VideoSession
+from console.video_seat.service import check_fields, mark, pass_video, reject
 from tests.queues.given import at_the_video, online, to_the_video
 from tests.video_seat.given import all_in_order, answered, at, talking
 from tests.video_seat.node import PretendNode
@@ -136,6 +138,75 @@ def test_a_refused_verdict_keeps_the_call_and_says_why(
     assert told in answer.text and "信息核验" in answer.text
     with db.reading() as session:
         assert session.get_one(VideoSession, call.id).ended_at is None
+
+
+def judged(client: FlaskClient, node: PretendNode, call: VideoSession, verdict: str, **sent: object) -> str:
+    form = {"fence": fence_of(html(client, "/seat"))} | sent
+    answer = client.post(f"/seat/call/{call.session_no}/{verdict}", data=form, follow_redirects=True)
+    assert node.has_ended(call.session_no)
+    return answer.text
+
+
+def test_a_technical_failure_keeps_its_short_reason_and_the_note(as_staff: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+    said = judged(as_staff("luwenshan"), node, call, "technical-failure", why="no_sound", internal_note="耳机坏了")
+    assert "投资者已回到队首" in said
+    with db.reading() as session:
+        kept = session.get_one(VideoSession, call.id)
+        assert (kept.grounds, kept.internal_note) == (["听不清声音"], "耳机坏了")
+
+
+def test_suspicion_by_form_tells_the_witness_what_the_investor_sees(as_staff: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+    said = judged(as_staff("luwenshan"), node, call, "suspect", sign=["prompted", "other"], words="有人提示")
+    assert "周晚晴：已报班长，投资者看到“资料需要进一步核实”" in said
+
+
+@pytest.mark.parametrize(
+    ("then", "queued_up", "shown"),
+    [
+        ("next", True, "许砚青"),
+        ("next", False, "现在没有人排队，您仍在线"),
+        ("break", True, "小休"),
+        ("", True, "下一位"),
+    ],
+)
+def test_after_a_verdict_comes_what_the_witness_chose(
+    as_staff: StaffPage, node: PretendNode, then: str, queued_up: bool, shown: str
+) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+        if queued_up:
+            queues.join(session, at_the_video(session, "许砚青"), stamp("investor:2"))
+    said = judged(as_staff("luwenshan"), node, call, "reject", reason="card_mismatch", then=then)
+    assert "周晚晴：已驳回" in said and shown in said
+    with db.reading() as session:
+        live = session.scalars(select(VideoSession).where(VideoSession.ended_at.is_(None))).all()
+        assert len(live) == (then == "next" and queued_up)
+        state = seats.seat_of(session, call.witness_id)
+        wanted = {"next": SeatState.IN_CALL if queued_up else SeatState.ONLINE, "break": SeatState.BREAK}
+        assert state is not None and state.state is wanted.get(then, SeatState.ONLINE)
+
+
+def test_what_locks_pass_leads_to_where_it_is_mended(as_staff: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+        mark(session, call, "own_will", CheckResult.PROBLEM, at(1))
+        check_fields(session, call, ["signature"], CheckResult.PROBLEM, at(1), reason="unreadable")
+    page = html(as_staff("luwenshan"), "/seat")
+    for anchor in ("mark-own_will", "mark-name_shown", "field-signature"):
+        assert f'href="#{anchor}"' in page and f'id="{anchor}"' in page
+    assert '<li data-ground="photos">签名照：模糊，无法辨认</li>' in page
+
+
+def test_the_words_of_any_question_can_be_asked_for(as_staff: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        talking(session)
+    client = as_staff("luwenshan")
+    assert "执业资格证号 F0300127" in html(client, "/seat/parts/script")
+    assert "签名照片是您本人手写" in html(client, "/seat/parts/script?item=signature")
 
 
 def test_another_witnesss_call_cannot_be_judged(as_staff: StaffPage, node: PretendNode) -> None:

@@ -46,6 +46,8 @@ def show(session: Session, case: Case) -> dict[str, Any]:
     if case.status is Status.IN_VIDEO:
         call = service.live_call_on(session, case)
         return {"stage": "call", "call": call, "cue": cue_of(call), "grace": _grace()}
+    if case.status is Status.HELD:
+        return {"stage": "held"}
     if case.status is Status.IN_QUEUE:
         return {"stage": "waiting"} | queue_facts(session, case)
     return {

@@ -13,6 +13,7 @@ const main = document.querySelector("main");
 const caseNo = main.dataset.case;
 const stage = main.dataset.video;
 const $ = (selector) => document.querySelector(selector);
+const QUEUES = new Set(["before", "waiting"]);
 let going = false;
 
 const live = connect(
@@ -20,7 +21,7 @@ const live = connect(
   {
     online: (again) => arrived(again),
     case: ({ case_no, status, step }) => case_no === caseNo && (status !== main.dataset.status || step !== "video") && moved(status),
-    queue: () => stage !== "call" && askPlace(),
+    queue: () => QUEUES.has(stage) && askPlace(),
     call: (pushed) => pushed.case_no === caseNo && heard(pushed),
   },
   { auth: { case_no: caseNo } },
@@ -51,7 +52,7 @@ function moved(status) {
 async function arrived(again) {
   if (stage === "call") {
     if (again) await lookAfterCall();
-  } else await askPlace();
+  } else if (QUEUES.has(stage)) await askPlace();
 }
 
 // --- the queue: pushes are hints, the place is asked for

@@ -98,6 +98,7 @@ async function act(name, payload = {}, options = {}) {
 
 // --- parts of the page
 
+let chosen = ""; // the question that the witness wants to see instead of the next one
 const parts = () => [...document.querySelectorAll("[data-part]")].map((el) => el.dataset.part);
 const asked = new Set();
 let running = false;
@@ -121,7 +122,7 @@ async function refresh(...names) {
 async function renew(name) {
   let html;
   try {
-    html = await get(`/seat/parts/${name}`);
+    html = await get(`/seat/parts/${name}${name === "script" && chosen ? `?item=${chosen}` : ""}`);
   } catch (error) {
     if (error.status === 404 && !leaving) location.reload(); // a call began or ended elsewhere
     return;
@@ -135,6 +136,7 @@ async function renew(name) {
   for (const field of fresh.querySelectorAll("[data-fence]")) field.value = fence;
   old.replaceWith(fresh);
   if (name === "rec") consented();
+  if (name === "verdict") showAfter();
   if (focused) document.getElementById(focused)?.focus();
 }
 
@@ -148,6 +150,8 @@ document.addEventListener("click", (event) => {
   else if ((el = on(".states [data-state]"))) go(el.dataset.state);
   else if ((el = on("[data-snapshot]"))) snap(el);
   else if ((el = on("[data-mark]"))) mark(el);
+  else if ((el = on("[data-ask]"))) show(el.dataset.ask);
+  else if ((el = on("a.goto"))) goTo(el, event);
   else if ((el = on("[data-check]"))) check(el.dataset.check.split(" "), { result: el.dataset.result });
   else if ((el = on("[data-flag]"))) flag(el);
   else if ((el = on("[data-look]"))) look(el);
@@ -360,7 +364,28 @@ async function switchCamera() {
 
 // A verdict on its way leads to the next page by itself, with its message: no push overtakes it.
 document.addEventListener("submit", (event) => {
-  if (!event.defaultPrevented && event.target.method === "post") leaving = true;
+  if (event.defaultPrevented || event.target.method !== "post") return;
+  leaving = true;
+  for (const field of document.querySelectorAll("[data-then-field]")) field.value = after();
+});
+
+// What follows a verdict is chosen once and stays so, call after call.
+const AFTER = "after-verdict";
+const after = () => localStorage.getItem(AFTER) ?? "";
+
+function showAfter() {
+  const select = document.querySelector("#v-after");
+  if (select) select.value = after();
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-after]")) {
+    localStorage.setItem(AFTER, event.target.value);
+    event.target.blur(); // so that the keys of the verdicts work again
+  } else if (event.target.matches("#suspect [name=sign]")) {
+    const form = event.target.form;
+    form.querySelector("[data-needs-one]").disabled = !form.querySelector("[name=sign]:checked");
+  }
 });
 
 async function snap(button) {
@@ -375,7 +400,23 @@ const moment = () => new Date(now()).toISOString(); // of the key, however long 
 
 async function mark(button) {
   const { mark: item, result } = button.dataset;
+  chosen = "";
   if (await act("mark", { call: session, item, result, at: moment() })) refresh("checklist", "verdict", "script");
+}
+
+/** The words of this question, whatever is next. */
+function show(item) {
+  chosen = item;
+  refresh("script");
+}
+
+/** What locks 通过 leads to where it is mended. */
+function goTo(link, event) {
+  event.preventDefault();
+  const target = document.querySelector(`[id="${link.hash.slice(1)}"]`);
+  target?.scrollIntoView({ block: "nearest" });
+  (target?.matches("tr") ? target.querySelector("button[data-check]") ?? target : target)?.focus();
+  if (target?.dataset.mark) show(target.dataset.mark);
 }
 
 /** Fields of 信息核验: in order, or not for a reason. */
@@ -392,9 +433,20 @@ function flag(button) {
   form.onsubmit = (event) => {
     event.preventDefault();
     closeDialog(dialog);
-    check([button.dataset.flag], { result: "problem", reason: form.reason.value, words: form.words.value.trim(), at });
+    check([button.dataset.flag], { result: "problem", reason: form.reason.value, words: form["flag-words"].value.trim(), at });
   };
   openDialog(dialog);
+}
+
+/** What was found so far, beside the reasons of the step that it speaks against. */
+function showGrounds(sheet) {
+  for (const old of sheet.querySelectorAll(".ground")) old.remove();
+  for (const found of document.querySelectorAll("[data-ground]")) {
+    const said = document.createElement("span");
+    said.className = "moment bad ground";
+    said.textContent = found.textContent;
+    sheet.querySelector(`fieldset[data-step="${found.dataset.ground}"] legend`)?.append(" ", said);
+  }
 }
 
 function look(button) {
@@ -419,9 +471,13 @@ if (session) {
   document.querySelector("#note form").addEventListener("submit", async () => {
     if (await act("note", { call: session, text: noted.value })) toast("备注已保存。", "ok");
   });
-  sheet.addEventListener("dialog-opened", () => {
-    const own = sheet.querySelector("[name=internal_note]");
-    if (!own.value) own.value = noted.value;
-  });
+  showAfter();
+  sheet.addEventListener("dialog-opened", () => showGrounds(sheet));
+  for (const dialog of [sheet, document.querySelector("#fault")]) {
+    dialog.addEventListener("dialog-opened", () => {
+      const own = dialog.querySelector("[name=internal_note]");
+      if (!own.value) own.value = noted.value;
+    });
+  }
 }
 document.querySelector("main h1")?.focus({ preventScroll: true });

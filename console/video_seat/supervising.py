@@ -1,0 +1,94 @@
+"""核实: the supervisors' page of what witnesses found suspicious."""
+
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response
+
+from console.access import case_or_404, my_staff, staff_only, stamp
+from console.cases.blame import blames
+from console.db import reading, transaction
+from console.people.models import Role, Staff
+from console.problem import Problem
+
+from . import service, suspicions
+from .locks import marks_of
+from .models import OUTCOME_TITLES, Suspicion
+from .script import items_of, title_of
+from .views import bp
+
+supervisors = staff_only(Role.SUPERVISOR)
+
+
+@bp.get("/seat/held")
+@supervisors
+def held() -> str:
+    """Those that wait, the oldest opened unless ``call`` names one (a decided one as well)."""
+    staff = my_staff()
+    with reading() as session:
+        waiting = suspicions.waiting(session, staff)
+        chosen = request.args.get("call")
+        current = _one_or_404(session, staff, chosen) if chosen else waiting[0] if waiting else None
+        return render_template(
+            "video_seat/held.html",
+            waiting=waiting,
+            recent=suspicions.recent(session, staff),
+            current=current,
+            outcome_titles=OUTCOME_TITLES,
+            **(_shown(session, current, staff) if current else {}),
+        )
+
+
+def _one_or_404(session: Session, staff: Staff, session_no: str) -> Suspicion:
+    found = suspicions.one(session, staff, session_no)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _shown(session: Session, suspicion: Suspicion, staff: Staff) -> dict[str, Any]:
+    call = suspicion.session
+    case = case_or_404(session, call.case.case_no)
+    marks, zero = marks_of(call), service.clock_zero(call)
+    keys = [item.key for item in items_of(call)]
+    return {
+        "call": call,
+        "case": case,
+        "may_decide": suspicions.may_decide(suspicion, staff),
+        "snapshots": service.snapshots(session, call),
+        "checked": [(title_of(call, key), made, (made.at - zero).total_seconds()) for key, made in marks.items()],
+        "unasked": [key for key in keys if key not in marks],
+        "calls": service.calls_of(session, case),
+        "zero": zero,
+        "blames": blames(session, case),
+    }
+
+
+@bp.post("/seat/held/<session_no>/<decision>")
+@supervisors
+def decide(session_no: str, decision: str) -> Response:
+    """release with words; reject with reason (several), remark and internal_note."""
+    form = request.form
+    try:
+        with transaction() as session:
+            staff = session.get_one(Staff, my_staff().id)
+            suspicion = _one_or_404(session, staff, session_no)
+            if decision == "release":
+                suspicions.release(session, suspicion, staff, form.get("words", ""), stamp())
+            elif decision == "reject":
+                remark, words = form.get("remark", "")[:200], form.get("internal_note", "")
+                suspicions.reject(session, suspicion, staff, form.getlist("reason"), remark, words, stamp())
+            else:
+                raise NotFound
+            told = (
+                f"{suspicion.session.case.investor.name}：{OUTCOME_TITLES[suspicion.outcome]}"
+                if suspicion.outcome
+                else ""
+            )
+    except Problem as problem:
+        flash(problem.text, "bad")
+        return redirect(url_for("video_seat.held", call=session_no), 303)
+    flash(f"{told}。", "ok")
+    return redirect(url_for("video_seat.held"), 303)

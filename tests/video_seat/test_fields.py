@@ -1,0 +1,156 @@
+"""信息核验: what differs is seen, and has to be looked at by a person; what is flagged locks 通过."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from console.cases.models import CaseEvent
+from console.cases.trail import Happening
+from console.cases.transitions import finish_step
+from console.portal.steps.profile import fields
+from console.queues import seats
+from console.queues import service as queues
+from console.video_seat import facts, service
+from console.video_seat.locks import Locks
+from console.video_seat.models import CallEventKind, CheckResult, VideoSession
+from tests.queues.given import online, to_the_video
+from tests.video_seat.given import WITNESS, all_in_order, answered, at, said, talking
+from tests.world import given_case, investor_named, stamp
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Nothing here depends on the database."""
+    return sqlite_url
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("上海市静安区 1733 号", "上海市静安区1733号", True),
+        ("ＡＢＣ１２３", "abc123", True),
+        ("31010119900307001x", "31010119900307001X", True),
+        ("世纪大道 1051 号", "世纪大道 1501 号", False),
+        ("周晚晴", "", True),
+        (None, "周晚晴", True),
+    ],
+)
+def test_width_spaces_and_case_make_no_difference(one: str | None, other: str | None, same: bool) -> None:
+    assert facts.differ(one, other) is not same
+
+
+def test_the_characters_that_differ_are_marked() -> None:
+    pieces = facts.marked("南京西路 1773 号", "南京西路1733号")
+    assert "".join(piece for piece, _ in pieces) == "南京西路 1773 号"
+    assert [piece for piece, differs in pieces if differs] == ["7"]
+    assert facts.marked("周晚晴", "周晚睛") == [("周晚", False), ("晴", True)]
+
+
+def declared(session: Session, **changes: str) -> VideoSession:
+    """A call about 增开交易编码 whose 个人基本资料 said something else than the books say now."""
+    person = investor_named(session, "周晚晴")
+    mark = stamp(f"investor:{person.id}")
+    case = given_case(session, business="add_trading_code")
+    finish_step(case, "photos", mark)
+    finish_step(case, "profile", mark, content={f.key: f.value for f in fields(person)} | changes)
+    queues.join(session, to_the_video(case), mark)
+    seat = online(session)
+    ticket = seats.answer_next(session, seat, WITNESS)
+    assert ticket is not None
+    call = service.start(session, ticket, seat, "node-1", WITNESS)
+    service.acknowledge(session, call, at(0.5, "investor:1"))
+    said(session, call, CallEventKind.RECORDING, 0.5, segment=1)
+    return call
+
+
+def of(session: Session, call: VideoSession) -> dict[str, facts.Fact]:
+    return {fact.key: fact for fact in facts.of(session, call.case, WITNESS)}
+
+
+def test_what_the_investor_declared_stands_beside_the_brokers_record(session: Session) -> None:
+    found = of(session, declared(session, address="上海市浦东新区世纪大道 1501 号 8 室"))
+    assert found["address"].differs and found["address"].record == "上海市浦东新区世纪大道 1051 号 8 室"
+    assert not found["name"].differs and found["name"].declared == found["name"].record
+
+
+def test_a_business_that_asks_nothing_shows_the_record_alone(session: Session) -> None:
+    found = of(session, talking(session))
+    assert found["name"].declared is None and found["name"].claim == "周晚晴"
+    assert not any(fact.differs for fact in found.values())
+
+
+def test_what_the_machine_read_otherwise_is_a_difference_that_decides_nothing(session: Session) -> None:
+    fact = facts.Fact("name", "姓名", None, "周晚晴", "周晚睛")
+    assert fact.differs and fact.unlike_read and fact.result == ("", "")
+
+
+def test_numbers_are_masked_and_never_taken_apart() -> None:
+    fact = facts.Fact("id_no", "证号", "310101199003070019", "310101199003070027", mask=facts.masked_id)
+    assert fact.shown == "3101**********0019"
+    assert fact.against(fact.record) == [("3101**********0027", True)]
+
+
+# --- ticking and flagging
+
+
+def test_a_difference_locks_pass_until_somebody_looked_at_it(session: Session) -> None:
+    call = declared(session, address="上海市浦东新区世纪大道 1501 号 8 室")
+    assert "住址" in [ask.title for ask in Locks(session, call, WITNESS).missing]
+    service.check_fields(session, call, ["address"], CheckResult.OK, at(1))
+    assert "住址" not in [ask.title for ask in Locks(session, call, WITNESS).asks]
+
+
+def test_a_flagged_field_locks_pass_and_says_why_and_which_step_it_speaks_against(
+    session: Session, tmp_path: Path
+) -> None:
+    call = talking(session)
+    all_in_order(session, call, tmp_path)
+    made = service.check_fields(
+        session, call, ["signature"], CheckResult.PROBLEM, at(9), reason="unreadable", words="潦草"
+    )
+    assert (made[0].reason, made[0].words, made[0].by) == ("模糊，无法辨认", "潦草", "staff:1")
+    (ask,) = Locks(session, call, WITNESS).asks
+    assert (ask.name, ask.why, ask.step, ask.anchor) == ("签名照", "模糊，无法辨认", "photos", "field-signature")
+    with pytest.raises(service.ItemsMissing) as refused:
+        service.pass_video(session, call, at(10))
+    assert refused.value.text == "还不能通过。签名照有问题。"
+    service.check_fields(session, call, ["signature"], CheckResult.OK, at(11))
+    service.pass_video(session, call, at(12))
+
+
+def test_several_fields_are_ticked_at_once_each_with_its_mark_and_one_line_in_the_trail(session: Session) -> None:
+    call = talking(session)
+    service.check_fields(session, call, ["name", "id_no", "birth"], CheckResult.OK, at(1))
+    assert [mark.item for mark in call.marks] == ["field:name", "field:id_no", "field:birth"]
+    (line,) = session.query(CaseEvent).filter_by(action=Happening.FIELD_CHECKED)
+    assert line.detail["fields"] == ["name", "id_no", "birth"]
+
+
+@pytest.mark.parametrize(
+    ("names", "result", "reason", "refused"),
+    [
+        (["shoe_size"], CheckResult.OK, "", service.UnknownItem),
+        ([], CheckResult.OK, "", service.UnknownItem),
+        (["name"], CheckResult.PROBLEM, "", service.UnknownShortReason),
+        (["name"], CheckResult.PROBLEM, "prompted", service.UnknownShortReason),
+    ],
+)
+def test_only_fields_of_the_case_are_checked_and_flagged_only_for_a_reason_of_the_register(
+    session: Session, names: list[str], result: CheckResult, reason: str, refused: type[Exception]
+) -> None:
+    with pytest.raises(refused):
+        service.check_fields(session, talking(session), names, result, at(1), reason=reason)
+
+
+def test_nothing_is_checked_before_the_consent(session: Session) -> None:
+    with pytest.raises(service.NotAcknowledged):
+        service.check_fields(session, answered(session), ["name"], CheckResult.OK, at(1))
+
+
+def test_what_is_written_about_a_field_is_sealed(session: Session) -> None:
+    call = talking(session)
+    service.check_fields(session, call, ["address"], CheckResult.PROBLEM, at(1), reason="other", words="写成 1501 号")
+    (kept,) = session.execute(text("SELECT words FROM check_marks")).one()
+    assert b"1501" not in bytes(kept)
