@@ -111,6 +111,10 @@ class Register(Closed, ModelView):
             abort(404)
         return super()._handle_view(name, **kwargs)
 
+    def may_edit(self, row: Any) -> bool:
+        """Whether the list offers to change this row."""
+        return bool(self.can_edit)
+
     # --- whose rows
 
     def in_scope(self, query: Any) -> Any:

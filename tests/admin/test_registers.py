@@ -12,7 +12,7 @@ from console.people import passwords
 from console.people.models import Branch, Broker, SignIn, Staff, StaffEvent
 from tests.world import id_number, staff_named
 
-REGISTERS = ("branches", "staff", "reasons", "agreements")
+REGISTERS = ("branches", "staff", "reasons", "scripts", "questions", "short_reasons", "agreements")
 NEW = {
     "name": "贺楠",
     "username": "henan",
@@ -266,7 +266,7 @@ def test_agreements_are_only_looked_at(admin):
 def test_every_register_is_built_on_the_closed_view(app):
     from console.admin.base import Closed
 
-    assert len(app.extensions["registers"]) == 4
+    assert len(app.extensions["registers"]) == len(REGISTERS)
     for view in [view for group in app.extensions["admin"] for view in group._views]:
         assert isinstance(view, Closed), view
         with app.test_request_context("/admin/"):

@@ -333,7 +333,7 @@ function heardOfCall(pushed) {
     left = true;
     waitForPeer();
   } else if (pushed.event === "joined") left = false;
-  else if (pushed.event === "marked") refresh("checklist", "verdict", "script");
+  else if (pushed.event === "marked") refresh("checklist", "verdict", "script", "facts");
   else if (pushed.event === "checked") refresh("facts", "verdict");
   else if (pushed.event === "ended" && !leaving) location.assign("/seat");
 }
@@ -401,7 +401,7 @@ const moment = () => new Date(now()).toISOString(); // of the key, however long 
 async function mark(button) {
   const { mark: item, result } = button.dataset;
   chosen = "";
-  if (await act("mark", { call: session, item, result, at: moment() })) refresh("checklist", "verdict", "script");
+  if (await act("mark", { call: session, item, result, at: moment() })) refresh("checklist", "verdict", "script", "facts");
 }
 
 /** The words of this question, whatever is next. */
