@@ -179,7 +179,7 @@ def guard(app: Flask) -> None:
 
     @app.before_request
     def gate() -> Response | None:
-        g.me = whoever_holds(session.get(COOKIE))
+        g.me = None if request.endpoint == "static" else whoever_holds(session.get(COOKIE))
         access = access_of(request.endpoint) if request.endpoint else None
         if access is None:
             abort(404)
@@ -198,8 +198,6 @@ def guard(app: Flask) -> None:
 
 def access_of(endpoint: str) -> Access | None:
     """For whom an endpoint is; None: nobody said, so nobody."""
-    if endpoint == "static":
-        return Access("public")
     granted: dict[str, Access] = current_app.extensions.get("granted_blueprints", {})
     view = current_app.view_functions.get(endpoint)
     return getattr(view, "access", None) or granted.get(endpoint.rpartition(".")[0])

@@ -32,6 +32,7 @@ from console import (
     reactions,
     review,
     runtime,
+    static_files,
     vault,
     video_seat,
 )
@@ -79,7 +80,7 @@ def open_house(settings: Settings) -> redis.Redis:
 
 def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
     """``many_processes``: push through Redis, so that the worker and other web processes are heard; without, in this process only."""
-    app = Flask("console", template_folder=str(Path(__file__).parent.parent / "templates"))
+    app = Flask("console", static_folder=None, template_folder=str(Path(__file__).parent.parent / "templates"))
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_REQUEST,
@@ -97,7 +98,7 @@ def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
     csrf.init_app(app)
     access.guard(app)
     register_filters(app)
-    for part in (desk, portal, video_seat, review, agreements, admin):
+    for part in (static_files, desk, portal, video_seat, review, agreements, admin):
         part.register(app)
     _answer_problems(app)
     _add_headers(app)

@@ -65,9 +65,11 @@ _known: dict[str, Engine] = {}  # closed ones too: opened again, they still know
 
 
 def connect(url: str) -> Engine:
-    """Open the database at ``url`` and make it the one that ``transaction`` and ``reading`` use."""
-    close()
+    """Open the database at ``url`` and make it the one that ``transaction`` and ``reading`` use; open already, it stays so."""
     engine = _known.get(url) or _known.setdefault(url, _make(url))
+    if _engines.get("write") is engine:
+        return engine
+    close()
     _engines["write"] = engine
     _engines["read"] = engine.execution_options(
         **(

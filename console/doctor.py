@@ -94,7 +94,9 @@ def chromium() -> Finding:
 def font() -> Finding:
     if has_chinese_font():
         return good("a Chinese font")
-    return optional("no Chinese font; films of calls get captions instead of text in the picture", "apt-get install fonts-noto-cjk")
+    return optional(
+        "no Chinese font; films of calls get captions instead of text in the picture", "apt-get install fonts-noto-cjk"
+    )
 
 
 def has_chinese_font() -> bool:

@@ -72,7 +72,9 @@ def verify_everything(settings: Settings) -> Report:
 def verify_all(session: Session) -> Report:
     """Every chain, every file, every recording, every version and signature."""
     report = Report()
-    told: dict[str, tuple[str, str]] = {}  # what the trail says a kept file was: public id to SHA-256 and end of its chain
+    told: dict[
+        str, tuple[str, str]
+    ] = {}  # what the trail says a kept file was: public id to SHA-256 and end of its chain
     report.trail.extend(_case_trails(session, report, told))
     report.trail.extend(_staff_trails(session, report))
     report.evidence.extend(_evidence(session, report, told))

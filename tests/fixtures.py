@@ -15,6 +15,7 @@ from console import access, db
 from console.app import create_app, open_house
 from console.config import Settings
 from console.people.models import SignIn
+from tests import keeping
 from tests import world as worlds
 
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(worlds.PASSWORD)
@@ -31,16 +32,22 @@ def house(tmp_path: Path, database_url: str) -> Iterator[Settings]:
             "CONSOLE_DEMO": "1",
         }
     )
+    keeping.give_key(settings)
     open_house(settings)
     yield settings
-    db.close()
+    if database_url.startswith("sqlite"):  # the next test has another file at this address
+        db.close()  # connections to PostgreSQL know the catalogue by now, and the next test has the same database
 
 
 @pytest.fixture
 def world(house: Settings) -> Settings:
     """The house with the broker of tests/world.py in it."""
-    with db.transaction() as session:
-        worlds.build(session, PASSWORD_HASH)
+
+    def build() -> None:
+        with db.transaction() as session:
+            worlds.build(session, PASSWORD_HASH)
+
+    keeping.furnish(house.database_url, build)
     return house
 
 

@@ -157,6 +157,7 @@ def objects(world: Settings) -> dict[str, str]:
             "token": "x",
             "filename": "admin/js/helpers.js",
             "export_type": "csv",
+            "version": "0",
         }
 
 

@@ -102,7 +102,9 @@ def refused(relay: tuple[str, int], name: str, password: str) -> int:
 def test_the_relay_takes_our_credentials_and_relays_to_the_internet_only(relay: tuple[str, int]) -> None:
     inside = ["10.0.0.1", "172.16.5.5", "192.168.1.1", "127.0.0.1", "169.254.169.254", "100.64.0.1"]
     assert asyncio.run(relayed(relay, *good(), "8.8.8.8", *inside)) == [0] + [403] * len(inside)
-    assert asyncio.run(relayed(relay, *good(), "::ffff:10.0.0.1", "::1", "fd00::1")) == [443] * 3  # RFC 8656 section 9.1
+    assert (
+        asyncio.run(relayed(relay, *good(), "::ffff:10.0.0.1", "::1", "fd00::1")) == [443] * 3
+    )  # RFC 8656 section 9.1
 
 
 @needs_coturn

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
-from console import db
+from console import db, static_files
 from console.agreements import signing
 from console.agreements.models import AgreementVersion, Reading, Signature
 from console.cases.models import Case
@@ -53,15 +53,16 @@ INSPECT = """async () => {
     tries: record.tries,
   };
 }"""
+SCRIPTS = f"/static/{static_files.mark()}/js"
 SIGN = """async ([serial, password, message]) => {
-  const module = await import("/static/js/certificate.js");
+  const module = await import("SCRIPTS/certificate.js");
   try {
     const [made] = await module.sign(serial, password, [module.fromBase64(message)]);
     return { made: module.toBase64(made) };
   } catch (error) {
     return { error: error.message, code: error.code };
   }
-}"""
+}""".replace("SCRIPTS", SCRIPTS)
 KEEP_EXPORTED = """() => {
   window.exported = [];
   for (const name of ["unwrapKey", "importKey"]) {
@@ -235,7 +236,7 @@ def test_a_forgotten_password_deletes_voids_and_leads_back_to_installing(phone, 
     phone.get_by_role("button", name="忘记密码？删除本地证书").click()
     phone.get_by_role("alertdialog").get_by_role("button", name="删除本地证书").click()
     expect(phone.get_by_label("再输一次")).to_be_visible()
-    assert phone.evaluate("import('/static/js/certificate.js').then((m) => m.localCertificates())") == []
+    assert phone.evaluate(f"import('{SCRIPTS}/certificate.js').then((m) => m.localCertificates())") == []
     with db.reading() as session:
         assert session.scalars(select(Certificate)).one().revoked_why == "forgotten"
 

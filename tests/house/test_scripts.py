@@ -215,7 +215,7 @@ def test_a_page_loads_the_modules_its_marks_name_and_says_what_is_missing_withou
         assert answer.status_code == 200, address
         loaded = {
             each.stem
-            for name in re.findall(r'<script type="module" src="/static/js/([\w/-]+\.js)', html)
+            for name in re.findall(r'<script type="module" src="/static/\w+/js/([\w/-]+\.js)', html)
             for each in imported_by(JS / name)
         }
         waiting = set(re.findall(rf'{MARK}="([^"]+)"', html))

@@ -7,7 +7,9 @@ ON_BOTH = {"test_sign_in", "test_way"}  # locks, limits, and the whole way of a 
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
-    url: str = request.getfixturevalue("postgres_url" if getattr(request, "param", "sqlite") == "postgresql" else "sqlite_url")
+    url: str = request.getfixturevalue(
+        "postgres_url" if getattr(request, "param", "sqlite") == "postgresql" else "sqlite_url"
+    )
     return url
 
 

@@ -128,6 +128,7 @@ def test_a_closed_tab_or_a_killed_process_keeps_the_place(world: Settings) -> No
         ahead = waiting_since(session, "许砚青", 9).id
         mine = waiting_since(session, "周晚晴", 5)
         case_id, number = mine.case_id, mine.ticket_no
+    db.close()
     db.connect(world.database_url)  # as a new process does
     with db.reading() as session:
         ticket = session.scalars(select(Ticket).where(Ticket.case_id == case_id)).one()

@@ -206,6 +206,7 @@ def open_page(running: Running, request: pytest.FixtureRequest, tmp_path: Path) 
             locale="zh-CN",
             timezone_id="Asia/Shanghai",
             has_touch=phone,
+            reduced_motion="reduce",
             permissions=["camera", "microphone"],
         )
         context.set_default_timeout(15_000)

@@ -90,7 +90,11 @@ class Investor:
                 place = await line.ask("place", case_no=self.case_no)
                 waits = f"waits in the queue: {place['place']} of {place['waiting']}"
             else:
-                waits = {Status.IN_REVIEW: "waits for the review", Status.IN_VIDEO: "talks", Status.HELD: "is looked into"}[now.status]
+                waits = {
+                    Status.IN_REVIEW: "waits for the review",
+                    Status.IN_VIDEO: "talks",
+                    Status.HELD: "is looked into",
+                }[now.status]
             if waits != told:
                 told = waits
                 self.say(waits)
