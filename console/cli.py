@@ -53,7 +53,7 @@ def web(port: int | None) -> None:
 
 
 @main.command()
-@click.option("--queue", multiple=True, type=click.Choice(["default", "films"]), help="Default: all of them.")
+@click.option("--queue", multiple=True, type=click.Choice(["default", "cards", "films"]), help="Default: all of them.")
 def worker(queue: tuple[str, ...]) -> None:
     """The worker: background jobs, their retries, the sweep."""
     _become(_settings(), "-m", "worker", *queue)

@@ -12,20 +12,23 @@ from rq.job import Job as Asked
 
 log = structlog.get_logger()
 QUEUE = "default"
+CARDS = "cards"  # nobody waits for what a machine reads: a worker of both takes it when no photo waits to be cut
 FILMS = "films"  # what takes minutes: people wait for photos, so films have a queue, and in `console run` a worker, of their own
-QUEUES = (QUEUE, FILMS)
+QUEUES = (QUEUE, CARDS, FILMS)  # a worker of several takes from the first that has something
 FAILED_RESTS = timedelta(minutes=5)  # before a job that failed for good may be asked for again
 MOST_FAILED = 200  # looked at, the latest first
 
 
 class Job(StrEnum):
     PROCESS_PHOTO = "worker.documents.process_photo"
+    READ_CARD = "worker.ocr.read_card"
     KEEP_RECORDING = "worker.recordings.keep"
     SWEEP = "worker.sweep.sweep"
     MAKE_VIEW = "worker.view.make"
 
 
-LONG = {Job.MAKE_VIEW: timedelta(hours=3)}  # the jobs of FILMS, and when RQ ends them
+ELSEWHERE = {Job.READ_CARD: CARDS, Job.MAKE_VIEW: FILMS}  # the jobs that do not go to QUEUE
+LONG = {Job.MAKE_VIEW: timedelta(hours=3)}  # when RQ ends a job that takes longer than USUAL
 USUAL = timedelta(minutes=3)
 
 _queues: dict[str, Queue] = {}
@@ -36,7 +39,7 @@ def connect(redis: Redis) -> None:
 
 
 def _queue_of(job: Job) -> Queue:
-    return _queues[FILMS if job in LONG else QUEUE]
+    return _queues[ELSEWHERE.get(job, QUEUE)]
 
 
 def enqueue(job: Job, **ids: Any) -> bool:

@@ -298,7 +298,7 @@ def _run_everything(supervisor: Supervisor, settings: Settings, robots: int) -> 
             supervisor.run_once(console_part(name, environment))
     node = f"run-{os.getpid()}"
     supervisor.add(console_part("web", environment))
-    supervisor.add(console_part("worker", environment, "--queue", "default"))
+    supervisor.add(console_part("worker", environment, "--queue", "default", "--queue", "cards"))
     supervisor.add(replace(console_part("worker", environment, "--queue", "films"), name="films", essential=False))
     media = console_part("media", environment, "--node", node)
     supervisor.add(replace(media, stop_with=signal.SIGINT))  # SIGTERM would let it wait for the end of its calls

@@ -7,22 +7,24 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import live
+from console import jobs, live
 from console.db import reading, transaction
 from console.evidence import service
 from console.evidence.heads import Unusable
 from console.evidence.imaging import Picture, Prepared
 from console.evidence.models import Evidence, State, Variant
+from console.jobs import Job
 from console.stamp import Stamp
 from worker import house
 from worker.darkroom import develop
+from worker.ocr import is_card
 
 MOST_TRIES = 4  # a photo that breaks its worker this often is refused
 log = structlog.get_logger()
 
 
 def process_photo(evidence_id: int) -> None:
-    """Turn, crop, make a thumbnail, or refuse with a reason; then tell the investor's page.
+    """Turn, crop, make a thumbnail, or refuse with a reason; then tell the investor's page, and have a card read.
 
     Safe to run twice, and at the same time: only a photo that is being processed is touched, under a lock at the end. What is
     refused leaves no file behind, also when its worker was killed right after it said so.
@@ -48,6 +50,8 @@ def process_photo(evidence_id: int) -> None:
         told = (found.case.case_no, found.public_id, found.kind.value, found.state.value)
     _clear_up(evidence_id)
     live.evidence_changed(*told)
+    if is_card(found):
+        jobs.enqueue(Job.READ_CARD, evidence_id=evidence_id)
     log.info("photo_processed", evidence=told[1], state=told[3], problem=found.problem, warnings=found.warnings)
 
 

@@ -33,9 +33,12 @@ from worker.media import webm
 from worker.media.announce import Announcer
 from worker.media.repair import duration_ms, is_sealed
 from worker.media.spool import NOTE_SUFFIX, Spool, sha256
+from worker.ocr import CARDS, is_card
 from worker.runner import SWEEP_EVERY
 
 PHOTO_PATIENCE = timedelta(seconds=20)
+CARD_PATIENCE = timedelta(minutes=1)
+CARDS_OF = timedelta(days=1)  # what could not be read in a day is left to people
 RECORDING_PATIENCE = timedelta(seconds=60)
 STRAY_AFTER = timedelta(days=1)
 KEPT_PROOF = timedelta(days=2)  # captchas and SMS codes, long expired, but still counted against the limits of a day
@@ -50,6 +53,7 @@ def sweep() -> None:
     now = datetime.now(UTC)
     parts: tuple[Callable[[datetime], int], ...] = (
         photos,
+        cards,
         orphans,
         recordings,
         broken_calls,
@@ -85,6 +89,26 @@ def photos(now: datetime) -> int:
         ).all()
     asked = {ids.get("evidence_id") for ids in pending(Job.PROCESS_PHOTO)} if stuck else set()
     return sum(enqueue(Job.PROCESS_PHOTO, evidence_id=each) for each in stuck if each not in asked)
+
+
+def cards(now: datetime) -> int:
+    """ID photos that nobody has read yet: how many were asked for again."""
+    with reading() as session:
+        unread = [
+            photo.id
+            for photo in session.scalars(
+                select(Evidence).where(
+                    Evidence.kind.in_(CARDS),
+                    Evidence.variant == Variant.ORIGINAL,
+                    Evidence.reading.is_(None),
+                    Evidence.superseded_at.is_(None),
+                    Evidence.kept_at.between(now - CARDS_OF, now - CARD_PATIENCE),
+                )
+            )
+            if is_card(photo)
+        ]
+    asked = {ids.get("evidence_id") for ids in pending(Job.READ_CARD)} if unread else set()
+    return sum(enqueue(Job.READ_CARD, evidence_id=each) for each in unread if each not in asked)
 
 
 def recordings(now: datetime) -> int:

@@ -15,6 +15,7 @@ from console import db, jobs
 from console.cases.models import Status
 from console.config import Settings
 from console.evidence import store
+from console.evidence.models import Evidence
 from console.people.models import Captcha, SmsCode
 from console.queues import seats
 from console.queues.models import Seat, SeatState
@@ -25,8 +26,10 @@ from tests import world as worlds
 from tests.video_seat.given import talking
 from tests.worker.given import given_photo, photo
 from worker import house, recordings, sweep
+from worker.documents import process_photo
 from worker.media import webm
 from worker.media.spool import Spool, Take
+from worker.robots.pictures import PLAIN
 
 NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 STARTED = datetime(2026, 11, 20, 5, 30, 12, 345000, tzinfo=UTC)
@@ -73,6 +76,21 @@ def test_a_photo_that_has_a_job_is_not_asked_for_twice(queue):
 def test_a_photo_just_uploaded_is_given_its_time(queue):
     given_photo(pictures.png(1, 1), at=NOW - timedelta(seconds=5))
     assert sweep.photos(NOW) == 0
+
+
+def test_a_card_that_nobody_read_is_asked_for_again_until_it_is_read(queue):
+    kept = given_photo(pictures.id_front(PLAIN.but(size=(1000, 750))), at=NOW - timedelta(minutes=2))
+    assert sweep.cards(NOW) == 0, "it is not cut yet"
+    process_photo(kept)
+    cards = Queue(jobs.CARDS, connection=queue.connection)
+    assert asked(cards, jobs.Job.READ_CARD) == [{"evidence_id": kept}]
+    assert sweep.cards(NOW) == 0
+    cards.empty()
+    assert sweep.cards(NOW) == 1
+    cards.empty()
+    with db.transaction() as session:
+        session.get_one(Evidence, kept).reading = {}
+    assert sweep.cards(NOW) == 0
 
 
 def a_recording(spool: Path, name: str = "investor-1.webm", *, sealed: bool = True, age: int = 120) -> Path:

@@ -7,6 +7,8 @@ from sqlalchemy import select
 
 from console.db import reading
 from console.evidence.models import Kind
+from console.stamp import Stamp
+from console.video_seat import facts
 from console.video_seat.models import VideoSession
 from console.video_seat.script import items_of
 from worker.robots.peer import SyntheticPeer
@@ -63,7 +65,9 @@ class Witness:
         """Everything in order, with the pictures that prove it."""
         for kind in (Kind.SNAPSHOT_FACE, Kind.SNAPSHOT_ID):
             await self._ask("snapshot", call=self.call, kind=kind.value)
-        for key in await asyncio.to_thread(questions_of, self.call):
+        fields, questions = await asyncio.to_thread(asked_by, self.call)
+        await self._ask("check", call=self.call, fields=fields, result="ok")
+        for key in questions:
             await self._ask("mark", call=self.call, item=key, result="ok")
         await self._ask("pass", call=self.call)
         await self._hang_up()
@@ -78,11 +82,12 @@ class Witness:
         return await self._line.ask(event, fence=self._fence, **payload)
 
 
-def questions_of(session_no: str) -> list[str]:
-    """As the page lists them."""
+def asked_by(session_no: str) -> tuple[list[str], list[str]]:
+    """The fields and the questions that the page of this call lists."""
     with reading() as look:
         call = look.scalars(select(VideoSession).where(VideoSession.session_no == session_no)).one()
-        return [item.key for item in items_of(call)]
+        fields = [fact.key for fact in facts.of(look, call.case, Stamp.of_system("test"))]
+        return fields, [item.key for item in items_of(call)]
 
 
 __all__ = ["Refused", "Witness"]
