@@ -59,6 +59,11 @@ def call_changed(case_no: str, staff_id: int, event: str, **more: Any) -> None:
     _emit("call", {"case_no": case_no, "event": event, **more}, staff_room(staff_id), SEAT)
 
 
+def network_told(staff_id: int, session_no: str, told: dict[str, Any]) -> None:
+    """How the investor's network is, to the witness only; kept nowhere."""
+    _emit("network", {"session_no": session_no, **told}, staff_room(staff_id), SEAT)
+
+
 def suspicions_changed(branch_id: int) -> None:
     """A case came to the supervisors, or was decided."""
     _emit("suspicions", {"branch": branch_id}, branch_room(branch_id), SEAT)

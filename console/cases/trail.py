@@ -39,6 +39,7 @@ class Happening(StrEnum):
     SNAPSHOT_TAKEN = "snapshot_taken"
     CHECK_MARKED = "check_marked"
     FIELD_CHECKED = "field_checked"
+    CHALLENGED = "challenged"
     TASK_CLAIMED = "task_claimed"
     TASK_RELEASED = "task_released"
     DATA_REVEALED = "data_revealed"
@@ -60,6 +61,7 @@ HAPPENING_TITLES = {
     Happening.SNAPSHOT_TAKEN: "抓拍",
     Happening.CHECK_MARKED: "见证清单记录",
     Happening.FIELD_CHECKED: "信息核验记录",
+    Happening.CHALLENGED: "视频口令",
     Happening.TASK_CLAIMED: "领取复核任务",
     Happening.TASK_RELEASED: "退回复核任务",
     Happening.DATA_REVEALED: "查看完整信息",

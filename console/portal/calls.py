@@ -3,6 +3,7 @@
 Every event names its case: {case_no, …}; without, it is the case in flight.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,9 +18,14 @@ from console.db import reading, transaction
 from console.problem import BadPayload, Problem
 from console.queues import estimate
 from console.queues import service as queues
-from console.video_seat import listening, service, signalling
+from console.video_seat import acts, challenges, controls, line, listening, service, signalling, texts, timeline
+from console.video_seat.models import VideoSession
+from console.video_seat.sockets import id_in, of_challenge, states_in
 
 from .steps.video import acknowledged, cue_of, queue_up
+
+NETWORK_EVERY = 2.0  # seconds: what comes sooner from a call is dropped
+_network_told: dict[str, float] = {}  # call to when (monotonic); a socket lives in one process
 
 
 class NotConsented(Problem):
@@ -32,7 +38,19 @@ class Namespace(Protocol):
 
 
 def register(namespace: Namespace) -> None:
-    for handler in (join_queue, leave_queue, place, acknowledge, offer, call_state, hang_up, ice):
+    for handler in (
+        join_queue,
+        leave_queue,
+        place,
+        acknowledge,
+        offer,
+        call_state,
+        hang_up,
+        ice,
+        switch,
+        network,
+        answer_code,
+    ):
         namespace.add(handler.__name__, on_socket_investor(handler))
 
 
@@ -117,7 +135,9 @@ def offer(payload: Any = None) -> dict[str, Any]:
 
 
 def call_state(payload: Any = None) -> dict[str, Any]:
-    """{status, call, witness, licence_no, acknowledged_at, cue, frame, away, left}: what the page of the call shows now."""
+    """{status, call, witness, licence_no, acknowledged_at, cue, frame, away, left, switches, text, challenge}: what the page of the
+    call shows now. ``text``: the last one that the witness sent; ``challenge``: the one that waits for an answer.
+    """
     with reading() as session:
         case = _case(session, payload)
         call = service.live_call_on(session, case) if case.status is Status.IN_VIDEO else None
@@ -130,8 +150,83 @@ def call_state(payload: Any = None) -> dict[str, Any]:
             "acknowledged_at": call.acknowledged_at.isoformat() if call and call.acknowledged_at else None,
             "cue": cue.cue if cue else None,
             "frame": bool(cue and cue.frame),
-            **(listening.line_state(call, signalling.terms(), stamp().at) if call else {}),
+            **(_in_call(call) if call else {}),
         }
+
+
+def _in_call(call: VideoSession) -> dict[str, Any]:
+    now = stamp().at
+    said = texts.of(call)[-1:]
+    return listening.line_state(call, signalling.terms(), now) | {
+        "switches": controls.shown(call),
+        "text": {"id": said[0].id, "text": said[0].text} if said else None,
+        "challenge": of_challenge(challenges.outstanding(call, now)),
+    }
+
+
+def _held(session: Session, payload: Any) -> VideoSession:
+    """The investor's call, locked. Raises CallOver."""
+    found = service.live_call_on(session, _case(session, payload))
+    call = line.held(session, found.session_no) if found is not None else None
+    if call is None:
+        raise service.CallOver
+    return call
+
+
+def switch(payload: Any = None) -> dict[str, Any]:
+    """{microphone, camera}: on, off, away or device, as this page has them now."""
+    states = states_in(payload)
+    with transaction() as session:
+        call = _held(session, payload)
+        changed = controls.report(session, call, timeline.INVESTOR, states, stamp())
+    if changed:
+        acts.tell_switches(call)
+    return {"new": changed}
+
+
+def network(payload: Any = None) -> dict[str, Any]:
+    """{bars 0 to 3, rtt ms, loss %}: how the line of this page is. → {told}: whether it went to the witness; it is never kept."""
+    told = _network(payload)
+    with reading() as session:
+        call = service.live_call_on(session, _case(session, payload))
+    if call is None:
+        raise service.CallOver
+    now = time.monotonic()
+    if now - _network_told.get(call.session_no, -NETWORK_EVERY) < NETWORK_EVERY:
+        return {"told": False}
+    for old in [each for each, at in _network_told.items() if now - at > 60]:
+        del _network_told[old]
+    _network_told[call.session_no] = now
+    live.network_told(call.witness_id, call.session_no, told)
+    return {"told": True}
+
+
+def _network(payload: Any) -> dict[str, Any]:
+    told = {name: payload.get(name) if isinstance(payload, dict) else None for name in ("bars", "rtt", "loss")}
+    if told["bars"] not in (0, 1, 2, 3) or isinstance(told["bars"], bool):
+        raise BadPayload("bars")
+    for name, most in (("rtt", 60_000), ("loss", 100)):
+        value = told[name]
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most
+        ):
+            raise BadPayload(name)
+    return told
+
+
+def answer_code(payload: Any = None) -> dict[str, Any]:
+    """{id, attempt, code} → {challenge}: the code of the text message, as the investor typed it. ``attempt``: made by the page, the
+    same when this try is sent again.
+    """
+    challenge_id, attempt = id_in(payload), id_in(payload, "attempt")
+    code = payload.get("code")
+    if not isinstance(code, str) or len(code) > 40:
+        raise BadPayload("code")
+    with transaction() as session:
+        call = _held(session, payload)
+        answered = challenges.answer_sms(session, call, challenge_id, attempt, code, stamp())
+    acts.tell_challenge(call)
+    return {"challenge": of_challenge(answered)}
 
 
 def hang_up(payload: Any = None) -> dict[str, Any]:

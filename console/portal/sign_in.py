@@ -28,13 +28,14 @@ from console.config import Settings
 from console.db import reading, transaction
 from console.local_time import local_day
 from console.masking import masked_phone
+from console.people import messages, sms_codes
 from console.people.identity import id_no_of, phone_of, plain
 from console.people.models import Broker, Investor
 from console.problem import Problem
 from console.queues import hours
 from console.stamp import Stamp
 
-from . import captcha, messages, sms_codes
+from . import captcha
 from .blueprint import bp
 from .changing import naming_fields
 from .documents import privacy_policy

@@ -18,12 +18,14 @@ from console.access import my_staff, stamp
 from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind
+from console.people import messages
 from console.people.models import Staff
 from console.queues import seats
 from console.queues.models import Seat, SeatState, Ticket
 from console.stamp import Stamp
 
-from . import listening, service, signalling
+from . import challenges, controls, line, listening, service, signalling, texts, timeline
+from .challenges import Challenge
 from .models import CheckResult, VideoSession
 
 T = TypeVar("T")
@@ -114,11 +116,12 @@ def offer(fence: int, session_no: str, sdp: str) -> str:
 
 
 def line_of(fence: int, session_no: str) -> dict[str, Any]:
-    """Who is away from the call, and how long it waits for them. Raises CallOver."""
+    """Who is away from the call, how long it waits for them, and what each side has turned off. Raises CallOver."""
     with _holding(fence, session_no) as (_, call):
         if call.ended_at is not None:
             raise service.CallOver(session_no)
-    return listening.line_state(call, signalling.terms(), stamp().at)
+        switches = {"switches": controls.shown(call)}
+    return listening.line_state(call, signalling.terms(), stamp().at) | switches
 
 
 def ice(fence: int, session_no: str) -> list[dict[str, Any]]:
@@ -175,6 +178,76 @@ def check_fields(
 def write_note(fence: int, session_no: str, text: str) -> None:
     with _holding(fence, session_no) as (session, call):
         service.write_note(session, call, text)
+
+
+# --- towards the investor
+
+
+@contextmanager
+def _talking(fence: int, session_no: str) -> Iterator[tuple[Session, VideoSession]]:
+    """A transaction that holds the call itself as well, once the investor has agreed to it. Raises CallOver, NotAcknowledged."""
+    with _holding(fence, session_no) as (session, _):
+        call = line.held(session, session_no)
+        if call is None:
+            raise service.CallOver(session_no)
+        if call.acknowledged_at is None:
+            raise service.NotAcknowledged(session_no)
+        yield session, call
+
+
+def switch(fence: int, session_no: str, states: controls.States) -> bool:
+    """The witness's microphone and camera, as the page has them now. Whether that was new."""
+    with _holding(fence, session_no) as (session, _):
+        call = line.held(session, session_no)
+        if call is None:
+            raise service.CallOver(session_no)
+        changed = controls.report(session, call, timeline.WITNESS, states, stamp())
+    if changed:
+        tell_switches(call)
+    return changed
+
+
+def tell_switches(call: VideoSession) -> None:
+    """To both ends, after the commit."""
+    told = {"session_no": call.session_no, "switches": controls.shown(call)}
+    live.call_changed(call.case.case_no, call.witness_id, "switched", **told)
+
+
+def say(fence: int, session_no: str, text_id: str, words: str) -> texts.Text:
+    with _talking(fence, session_no) as (session, call):
+        sent = texts.send(session, call, text_id, words, stamp())
+    live.call_changed(call.case.case_no, call.witness_id, "text", session_no=session_no)
+    return sent
+
+
+def ask_digits(fence: int, session_no: str, challenge_id: str) -> Challenge:
+    with _talking(fence, session_no) as (session, call):
+        asked = challenges.ask_digits(session, call, challenge_id, stamp())
+    tell_challenge(call)
+    return asked
+
+
+def judge_digits(fence: int, session_no: str, challenge_id: str, right: bool) -> Challenge:
+    with _talking(fence, session_no) as (session, call):
+        judged = challenges.judge_digits(session, call, challenge_id, right, stamp())
+    tell_challenge(call)
+    return judged
+
+
+def ask_sms(fence: int, session_no: str, challenge_id: str) -> Challenge:
+    """The message leaves after the commit: a code that nobody kept is not sent."""
+    with _talking(fence, session_no) as (session, call):
+        asked, text = challenges.ask_sms(session, call, challenge_id, stamp())
+        phone = call.case.investor.phone
+    if text:
+        messages.sender(signalling.settings()).send(phone, text)
+    tell_challenge(call)
+    return asked
+
+
+def tell_challenge(call: VideoSession) -> None:
+    """A hint to both ends: they ask what it is now."""
+    live.call_changed(call.case.case_no, call.witness_id, "challenge", session_no=call.session_no)
 
 
 # --- verdicts

@@ -9,6 +9,14 @@ from console.stamp import Stamp
 from . import facts, timeline
 from .models import CheckMark, CheckResult, VideoSession
 from .script import items_of
+from .timeline import Why
+
+UNSEEN = {
+    Why.CONNECTING: "发生在断线期间，请再问一次",
+    Why.LINE: "发生在断线期间，请再问一次",
+    Why.RECORDING: "发生在录像中断期间，请再问一次",
+    Why.CAMERA: "发生在投资者关闭摄像头期间，请打开后再问一次",
+}
 
 
 def marks_of(call: VideoSession) -> dict[str, CheckMark]:
@@ -34,7 +42,7 @@ class Ask:
 
 
 class Locks:
-    """``flaws``: what is wrong with the recording itself; ``unrecorded``: proved while nothing was recorded; ``problems``: found not
+    """``flaws``: what is wrong with the recording itself; ``unrecorded``: proved while nothing could be seen; ``problems``: found not
     to be in order; ``missing``: not proved by anybody yet.
     """
 
@@ -55,8 +63,8 @@ class Locks:
         if made is None:
             if required:
                 self.missing.append(ask)
-        elif timeline.uncovered(self._call, made.at) is not None:
-            self.unrecorded.append(replace(ask, why="发生在断线期间，请再问一次"))
+        elif (gap := timeline.uncovered(self._call, made.at)) is not None:
+            self.unrecorded.append(replace(ask, why=UNSEEN[gap.why]))
         elif made.result is not CheckResult.OK:
             self.problems.append(replace(ask, why=made.reason or "有问题"))
 
@@ -71,8 +79,8 @@ class Locks:
     @property
     def words(self) -> str:
         said = list(self.flaws)
-        if self.unrecorded:
-            said.append(f"{_names(self.unrecorded)}发生在断线期间，请再问一次")
+        for why in dict.fromkeys(ask.why for ask in self.unrecorded):
+            said.append(f"{_names([ask for ask in self.unrecorded if ask.why == why])}{why}")
         if self.problems:
             said.append(f"{_names(self.problems)}有问题")
         if self.missing:

@@ -113,9 +113,15 @@ class ReasonUse(StrEnum):
     SIGN = "sign"
     FAULT = "fault"
     FIELD = "field"
+    PHRASE = "phrase"
 
 
-REASON_USE_TITLES = {ReasonUse.SIGN: "可疑迹象", ReasonUse.FAULT: "技术故障", ReasonUse.FIELD: "信息不符"}
+REASON_USE_TITLES = {
+    ReasonUse.SIGN: "可疑迹象",
+    ReasonUse.FAULT: "技术故障",
+    ReasonUse.FIELD: "信息不符",
+    ReasonUse.PHRASE: "发给投资者",
+}
 
 
 class ShortReason(Base):
@@ -254,6 +260,10 @@ class CallEventKind(StrEnum):
     RESUMED = "resumed"
     RESTARTED = "restarted"
     DROPPED = "dropped"
+    MUTED = "muted"
+    UNMUTED = "unmuted"
+    CAMERA_OFF = "camera_off"
+    CAMERA_ON = "camera_on"
     TEXT_SENT = "text_sent"
     DIGITS_ASKED = "digits_asked"
     DIGITS_ANSWERED = "digits_answered"

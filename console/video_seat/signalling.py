@@ -27,7 +27,7 @@ def media() -> Media:
 
 
 def terms() -> line.Terms:
-    return terms_of(_settings())
+    return terms_of(settings())
 
 
 def terms_of(settings: Settings) -> line.Terms:
@@ -72,10 +72,10 @@ def catch_up() -> None:
 
 def ice_servers(who: str) -> list[dict[str, Any]]:
     """The relays this person may use now, as RTCPeerConnection takes them; [] when there are none."""
-    settings = _settings()
-    if not settings.turn_urls:
+    own = settings()
+    if not own.turn_urls:
         return []
-    return [turn.credentials(settings.turn_urls, settings.turn_secret, settings.turn_ttl, who, datetime.now(UTC))]
+    return [turn.credentials(own.turn_urls, own.turn_secret, own.turn_ttl, who, datetime.now(UTC))]
 
 
 def _redis() -> Redis:
@@ -83,6 +83,6 @@ def _redis() -> Redis:
     return redis
 
 
-def _settings() -> Settings:
-    settings: Settings = current_app.extensions["settings"]
-    return settings
+def settings() -> Settings:
+    own: Settings = current_app.extensions["settings"]
+    return own

@@ -3,6 +3,8 @@
 Payloads hold ``fence`` (from the acknowledgement of ``sit``) and, in a call, ``call`` (its session number).
 """
 
+import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -18,9 +20,12 @@ from console.people.models import Role
 from console.problem import BadPayload
 from console.queues.models import Seat, SeatState
 
-from . import acts, presence, service, signalling
+from . import acts, controls, presence, service, signalling
+from .challenges import Challenge
 from .models import CheckResult, VideoSession
+from .timeline import Switch
 
+ID = re.compile(r"[\w-]{8,40}", re.ASCII)  # of an act: a page makes it, and sends it again when it tries again
 witnesses = on_socket_staff(Role.WITNESS, Role.SUPERVISOR)
 
 
@@ -43,6 +48,34 @@ def _number(payload: Any, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadPayload(name)
     return value
+
+
+def id_in(payload: Any, name: str = "id") -> str:
+    found = _text(payload, name)
+    if not ID.fullmatch(found):
+        raise BadPayload(name)
+    return found
+
+
+def states_in(payload: Any) -> controls.States:
+    """{microphone, camera}: on, off, away or device."""
+    try:
+        return {switch: controls.State(_text(payload, switch.value)) for switch in Switch}
+    except ValueError as error:
+        raise BadPayload("switches") from error
+
+
+def of_challenge(challenge: Challenge | None) -> dict[str, Any] | None:
+    """As both pages read it; ``left`` tries of a code."""
+    if challenge is None:
+        return None
+    return {
+        "id": challenge.id,
+        "kind": challenge.kind.value,
+        "digits": challenge.digits,
+        "result": challenge.result.value if challenge.result else None,
+        "left": challenge.left,
+    }
 
 
 def _fence(payload: Any) -> int:
@@ -144,7 +177,7 @@ def offer(payload: Any = None) -> dict[str, Any]:
 @live.socketio.on("line", namespace=live.SEAT)
 @witnesses
 def line(payload: Any = None) -> dict[str, Any]:
-    """{fence, call} → {away, left}: which sides are away, and the seconds until the call is given up."""
+    """{fence, call} → {away, left, switches}: which sides are away, the seconds until the call is given up, what each has turned off."""
     return acts.line_of(_fence(payload), _call(payload))
 
 
@@ -206,6 +239,55 @@ def note(payload: Any = None) -> dict[str, Any]:
     """{fence, call, text}: 备注, which the investor never reads."""
     acts.write_note(_fence(payload), _call(payload), _text(payload, "text"))
     return {"noted": True}
+
+
+# --- towards the investor
+
+
+@live.socketio.on("switch", namespace=live.SEAT)
+@witnesses
+def switch(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, microphone, camera}: on, off, away or device, as this page has them now."""
+    return {"new": acts.switch(_fence(payload), _call(payload), states_in(payload))}
+
+
+@live.socketio.on("say", namespace=live.SEAT)
+@witnesses
+def say(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, id, text} → {id, text, at}: 发文字. The same id again is the same text."""
+    sent = acts.say(_fence(payload), _call(payload), id_in(payload), _text(payload, "text"))
+    return {"id": sent.id, "text": sent.text, "at": sent.at.isoformat()}
+
+
+@live.socketio.on("ask_digits", namespace=live.SEAT)
+@witnesses
+def ask_digits(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, id} → {challenge}. The same id again is the same challenge."""
+    return _challenge(payload, acts.ask_digits)
+
+
+@live.socketio.on("ask_sms", namespace=live.SEAT)
+@witnesses
+def ask_sms(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, id} → {challenge}: a code to the registered phone."""
+    return _challenge(payload, acts.ask_sms)
+
+
+@live.socketio.on("judge_digits", namespace=live.SEAT)
+@witnesses
+def judge_digits(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, id, right} → {challenge}: whether the investor read them right."""
+    right = payload.get("right") if isinstance(payload, dict) else None
+    if not isinstance(right, bool):
+        raise BadPayload("right")
+    return _challenge(payload, lambda fence, call, known: acts.judge_digits(fence, call, known, right))
+
+
+def _challenge(payload: Any, act: Callable[[int, str, str], Challenge]) -> dict[str, Any]:
+    return {"challenge": of_challenge(act(_fence(payload), _call(payload), id_in(payload)))}
+
+
+# --- verdicts
 
 
 @live.socketio.on("pass", namespace=live.SEAT)

@@ -55,11 +55,12 @@ class Segment:
 
 
 class Why(StrEnum):
-    """Why nothing was recorded: not yet connected, the line was down, or the recording itself failed."""
+    """Why nothing can be seen: not yet connected, the line was down, the recording itself failed, or the investor's camera was off."""
 
     CONNECTING = "connecting"
     LINE = "line"
     RECORDING = "recording"
+    CAMERA = "camera"
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,9 @@ def _why(call: VideoSession, at: datetime, first: bool) -> Why:
 
 
 def uncovered(call: VideoSession, moment: datetime) -> Gap | None:
-    """The gap in which ``moment`` lies: what was said then is on no recording. None: it is recorded."""
-    return next((gap for gap in gaps(call, segments(call)) if gap.holds(moment)), None)
+    """Why ``moment`` proves nothing: it lies in a gap, or the investor's camera was off. None: the recording shows it."""
+    found = [*gaps(call, segments(call)), *(stretch.as_gap() for stretch in stretches(call, INVESTOR, Switch.CAMERA))]
+    return next((gap for gap in found if gap.holds(moment)), None)
 
 
 def counts(call: VideoSession, moment: datetime) -> bool:
@@ -214,6 +216,54 @@ def _last(call: VideoSession, sides: tuple[str, ...], *kinds: CallEventKind) -> 
 def _in_order(call: VideoSession) -> list[CallEvent]:
     """As we learnt of them: clocks of different machines do not matter here."""
     return sorted(call.events, key=lambda each: each.id or 0)
+
+
+# --- microphones and cameras
+
+
+class Switch(StrEnum):
+    """What a side can turn off: it then takes part without."""
+
+    MICROPHONE = "microphone"
+    CAMERA = "camera"
+
+
+OFF = {CallEventKind.MUTED: Switch.MICROPHONE, CallEventKind.CAMERA_OFF: Switch.CAMERA}
+ON = {CallEventKind.UNMUTED: Switch.MICROPHONE, CallEventKind.CAMERA_ON: Switch.CAMERA}
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A time in which a side had its microphone or its camera off; ``why``: see controls.Why."""
+
+    side: str
+    switch: Switch
+    began: datetime
+    ended: datetime | None
+    why: str = ""
+
+    def as_gap(self) -> Gap:
+        return Gap(self.began, self.ended or FOREVER, Why.CAMERA)
+
+
+def stretches(call: VideoSession, side: str, switch: Switch) -> list[Stretch]:
+    """Oldest first; the last one has no end while it lasts and the call goes on."""
+    found, running = list[Stretch](), None
+    for event in _in_order(call):
+        if event.side != side:
+            continue
+        if OFF.get(event.kind) is switch and running is None:
+            running = Stretch(side, switch, event.at, call.ended_at, str(event.facts.get("why", "")))
+        elif ON.get(event.kind) is switch and running is not None:
+            found.append(replace(running, ended=event.at))
+            running = None
+    return [*found, running] if running is not None else found
+
+
+def turned_off(call: VideoSession, side: str) -> dict[Switch, str]:
+    """What this side has turned off now, and why."""
+    lasting = {each: stretches(call, side, each)[-1:] for each in Switch}
+    return {each: last.why for each, found in lasting.items() for last in found if last.ended is None}
 
 
 # --- who is away

@@ -11,8 +11,9 @@ from sqlalchemy import select, update
 from console import db
 from console.cases.models import Case
 from console.cases.trail import Happening
+from console.people import sms_codes
 from console.people.models import Captcha, SignIn, SmsCode
-from console.portal import captcha, sms_codes
+from console.portal import captcha
 from tests import world
 from tests.portal import ways
 from tests.portal.ways import ADD, CHANGE

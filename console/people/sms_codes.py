@@ -64,11 +64,21 @@ def issue(session: Session, phone_index: str, purpose: str, address: str, at: da
 
 
 def matches(
-    session: Session, code_id: int, phone_index: str, purpose: str, typed: str, at: datetime, *, use: bool
+    session: Session,
+    code_id: int,
+    phone_index: str,
+    purpose: str,
+    typed: str,
+    at: datetime,
+    *,
+    use: bool,
+    most: int = MOST_TRIES,
 ) -> bool:
-    """Whether ``typed`` is the code; a wrong one is counted, so commit whatever the answer. ``use`` ends a right one."""
+    """Whether ``typed`` is the code; a wrong one is counted, so commit whatever the answer. ``use`` ends a right one; after ``most``
+    wrong ones nothing is right.
+    """
     row = session.scalar(select(SmsCode).where(SmsCode.id == code_id).with_for_update())
-    if row is None or row.used_at is not None or row.tries >= MOST_TRIES or row.sent_at <= at - LIFETIME:
+    if row is None or row.used_at is not None or row.tries >= most or row.sent_at <= at - LIFETIME:
         return False
     right = (
         row.phone_index == phone_index
