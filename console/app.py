@@ -101,7 +101,7 @@ def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
     for part in (static_files, desk, portal, video_seat, review, agreements, admin):
         part.register(app)
     _answer_problems(app)
-    _add_headers(app)
+    _add_headers(app, settings)
     _add_health(app)
     manager = python_socketio.RedisManager(settings.redis_url) if many_processes else None
     live.socketio.init_app(
@@ -167,7 +167,7 @@ def _answer_problems(app: Flask) -> None:
         return page(error.code or 500, None, str(error.code))
 
 
-def _add_headers(app: Flask) -> None:
+def _add_headers(app: Flask, settings: Settings) -> None:
     policy = "; ".join(f"{name} {value}" for name, value in POLICY.items())
 
     @app.after_request
@@ -175,6 +175,10 @@ def _add_headers(app: Flask) -> None:
         response.headers.setdefault("Content-Security-Policy", policy)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
+        if settings.cookie_secure:
+            response.headers["Strict-Transport-Security"] = (
+                f"max-age={static_files.A_YEAR}"  # RFC 6797; subdomains are not ours to decide on
+            )
         response.headers["Permissions-Policy"] = "camera=(self), microphone=(self), geolocation=()"
         if request.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
