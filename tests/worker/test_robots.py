@@ -64,6 +64,12 @@ class Running:
     def url(self) -> str:
         return next(found[0] for line in self.lines if (found := ADDRESS.search(line)))
 
+    def kill(self, name: str) -> None:
+        """As a crash would."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        (pid,) = (pid for pid in children if name in Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " "))
+        os.kill(int(pid), signal.SIGKILL)
+
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(30)
@@ -99,6 +105,8 @@ async def a_rejected_change_of_account(running: Running) -> None:
     async with Witness(running.url, "luwenshan", DEMO_PASSWORD, waiting.branch_id) as witness:
         peer = await witness.answer()
         assert (await peer.stats()).audio_frames > 0
+        running.kill("worker.media")
+        await running.until("is connected", 2)
         await witness.reject("card_mismatch", "id_photo_blurred")
         await running.until("mends photos")
         await running.until("mends bank_card")

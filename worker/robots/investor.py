@@ -79,8 +79,9 @@ class Investor:
             if now.status in ENDED:
                 self.say(f"the case is over: {now.status}")
                 return now.status
-            if now.status is not Status.IN_VIDEO:
+            if now.status is not Status.IN_VIDEO or line.moved.is_set():
                 await self.leave_call()
+            line.moved.clear()
             if now.status is Status.WITH_INVESTOR and now.step is not None:
                 await self.do(now)
                 continue

@@ -7,26 +7,18 @@ corners of the card are in the upright picture, for those who measure how well t
 import io
 import math
 import random
-import shutil
-import subprocess
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from worker import fonts
 
 Colour = tuple[int, int, int]
 Corners = tuple[tuple[float, float], ...]
 CARD = (1284, 810)  # ID-1: 85.60 mm × 53.98 mm (ISO/IEC 7810)
 A4 = (1050, 1485)
-FONT_PATHS = (
-    "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",
-    "/System/Library/Fonts/PingFang.ttc",
-)
 INK, BLUE, RED = (28, 32, 38), (62, 100, 150), (190, 60, 60)
 DARK_TABLE, LIGHT_TABLE = (84, 66, 54), (226, 233, 240)
 EXIF_ORIENTATION = 0x0112
@@ -202,18 +194,8 @@ def _rounded(card: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=32)
 def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    path = _font_path()
+    path = fonts.chinese()  # without one the cards carry boxes, and everything else still works
     return ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
-
-
-@lru_cache(maxsize=1)
-def _font_path() -> str | None:
-    """A font with Chinese characters; without one (None) the cards carry boxes, and everything else still works."""
-    known = next((path for path in FONT_PATHS if Path(path).exists()), None)
-    if known or not shutil.which("fc-match"):
-        return known
-    found = subprocess.run(["fc-match", "-f", "%{file}", ":lang=zh-cn"], capture_output=True, text=True, check=False)
-    return found.stdout if found.returncode == 0 and Path(found.stdout).exists() else None
 
 
 # --- the camera

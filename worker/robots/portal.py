@@ -80,11 +80,11 @@ class Portal:
 
 
 class Line:
-    """A socket. ``ask`` waits for the acknowledgement; any push sets ``news``."""
+    """A socket. ``ask`` waits for the acknowledgement; any push sets ``news``, ``moved`` too when the call went to another node."""
 
     def __init__(self, client: socketio.AsyncClient, namespace: str):
         self._client, self._namespace = client, namespace
-        self.news = asyncio.Event()
+        self.news, self.moved = asyncio.Event(), asyncio.Event()
         for event in (*PUSHES, "connect"):  # after a broken line something may have been missed
             client.on(event, self._heard, namespace=namespace)
 
@@ -98,7 +98,9 @@ class Line:
     async def close(self) -> None:
         await self._client.disconnect()
 
-    async def _heard(self, *_: Any) -> None:
+    async def _heard(self, told: Any = None, *_: Any) -> None:
+        if isinstance(told, dict) and told.get("event") == "moved":
+            self.moved.set()
         self.news.set()
 
 
