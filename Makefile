@@ -4,12 +4,13 @@ BIN := .venv/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
-.PHONY: help run test story soak lint assets shots doctor clean
+.PHONY: help run test story soak bench-media lint assets shots doctor clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 13
 
 run: .venv/.run assets  ## start everything for development, with three robot investors in the queue
 	$(BIN)/console run --robots 3 $(if $(PORT),--port $(PORT))
@@ -25,6 +26,9 @@ story: .venv/.dev assets  ## the whole job in two real browsers; pictures and re
 soak: .venv/.dev assets  ## what takes minutes: calls that break in real browsers; pictures in out/soak
 	$(BIN)/python -m tests.browser --install
 	$(BIN)/pytest -m soak --keep-pictures out/soak $(PYTEST_ARGS)
+
+bench-media: .venv/.dev  ## what the media engine costs beside others, measured here and now; some five minutes
+	$(BIN)/python -m bench.media $(BENCH_ARGS)
 
 shots: .venv/.dev assets  ## a picture of every screen, in out/shots
 	$(BIN)/python -m tests.browser --install

@@ -72,7 +72,7 @@ async def run(settings: argparse.Namespace) -> None:
     )
     reader = CommandReader(redis, settings.node, node.handle)
     await node.sign_on()
-    loops = [asyncio.create_task(loop) for loop in (reader.run(), node.heartbeat(), node.sweep())]
+    loops = [asyncio.create_task(loop) for loop in (reader.run(), node.heartbeat(), node.sweep(), node.lag.watch())]
     gc.freeze()  # modules and settings live as long as the process: do not look through them again and again
     gc.set_threshold(GC_THRESHOLD)
     log.info("node up", extra={"node": settings.node, "pid": os.getpid(), "capacity": settings.capacity})

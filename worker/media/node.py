@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from worker.media.announce import Announcer
 from worker.media.commands import Command
+from worker.media.lag import Lag
 from worker.media.room import HangUp, Offer, Refused, Room, TakeSnapshot
 from worker.media.spool import Note, Spool
 
@@ -48,6 +49,7 @@ class Node:
         self.spool = spool
         self.draining = False
         self.disk_low = False
+        self.lag = Lag()
         self._disk_floor = disk_floor
         self._redis = redis
         self._announcer = announcer
@@ -172,6 +174,7 @@ class Node:
             "cpu": round(self._cpu_load(), 3),
             "draining": int(self.draining),
             "disk_low": int(self.disk_low),
+            "late": json.dumps(self.lag.counts),
         }
         try:
             async with self._redis.pipeline(transaction=True) as pipe:

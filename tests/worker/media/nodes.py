@@ -29,13 +29,13 @@ PATIENCE = 15.0  # seconds
 class RunningNode:
     """One node process, its log and its spool."""
 
-    def __init__(self, redis_url: str, folder: Path, name: str, *flags: str) -> None:
+    def __init__(self, redis_url: str, folder: Path, name: str, *flags: str, host: str = LOOPBACK) -> None:
         self.name = name
         self.spool = folder / "media"
         self._log_path = folder / f"{name}-{time.monotonic_ns()}.log"
         self._redis_url = redis_url
         command = [sys.executable, "-m", "worker.media", "--redis", redis_url, "--node", name]
-        command += ["--spool", str(self.spool), "--host", LOOPBACK, *flags]
+        command += ["--spool", str(self.spool), "--host", host, *flags]
         with self._log_path.open("wb") as log:
             self.process = subprocess.Popen(command, stderr=log, preexec_fn=ends_with_us(signal.SIGKILL))
         wait_until(lambda: self.logged("node up") or self.process.poll() is not None)
