@@ -1,7 +1,7 @@
 """What every template can use: filters for masking and time, the clock, the Chinese titles."""
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app, render_template
 from markupsafe import Markup
@@ -62,26 +62,42 @@ def steps_shown(session: Session, case: Case) -> list[tuple[Step, Markup]]:
     return shown
 
 
-RAIL = (  # the console's left rail: what, icon, endpoint, for whom
-    ("seat", "坐席", "headset", "video_seat.seat", (Role.WITNESS, Role.SUPERVISOR)),
-    ("held", "核实", "flag", "video_seat.held", (Role.SUPERVISOR,)),
-    ("review", "复核", "clipboard-check", "review.tasks", (Role.REVIEWER, Role.SUPERVISOR)),
-    ("agreements", "协议", "file-text", "agreements.index", (Role.ADMIN,)),
-    ("registers", "登记", "database", "admin.index", (Role.ADMIN,)),
+class Place(NamedTuple):
+    """One of the console's left rail. ``waiting``: the endpoint that counts what waits there, if anything does."""
+
+    key: str
+    title: str
+    icon: str
+    endpoint: str
+    roles: tuple[Role, ...]
+    waiting: str = ""
+
+
+RAIL = (
+    Place("seat", "坐席", "headset", "video_seat.seat", (Role.WITNESS, Role.SUPERVISOR)),
+    Place("held", "核实", "flag", "video_seat.held", (Role.SUPERVISOR,), "video_seat.held_waiting"),
+    Place("review", "复核", "clipboard-check", "review.tasks", (Role.REVIEWER, Role.SUPERVISOR)),
+    Place("agreements", "协议", "file-text", "agreements.index", (Role.ADMIN,)),
+    Place("registers", "登记", "database", "admin.index", (Role.ADMIN,)),
 )
+
+
+def warned(codes: list[str]) -> str:
+    """The warnings of a photo or snapshot in words."""
+    return "、".join(WARNING_TITLES.get(code, code) for code in codes)
 
 
 def register_filters(app: Flask) -> None:
     for name in ("masked_id", "masked_phone", "masked_card", "masked_name", "masked_address"):
         app.add_template_filter(getattr(masking, name), name)
-    for filter_ in (local_time, mmss, seconds_since, valid_until, action_title):
+    for filter_ in (local_time, mmss, seconds_since, valid_until, action_title, warned):
         app.add_template_filter(filter_, filter_.__name__)
 
     @app.context_processor
     def common() -> dict[str, Any]:
         who = access.maybe_me()
         staff = who.staff if who else None
-        allowed = [e for e in RAIL if staff is not None and staff.has_role(*e[4]) and e[3] in app.view_functions]
+        allowed = [e for e in RAIL if staff is not None and staff.has_role(*e.roles) and e.endpoint in app.view_functions]
         return {
             "now": datetime.now(UTC),
             "me": staff,

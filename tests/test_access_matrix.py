@@ -53,7 +53,7 @@ ROUTES: dict[str, object] = {
     "desk.home desk.sign_out": EVERY_STAFF,
     "desk.reveal": {WITNESS, REVIEWER, SUPERVISOR},
     "video_seat.seat video_seat.part video_seat.answer_next video_seat.judge": SEAT,
-    "video_seat.held video_seat.decide": {SUPERVISOR},
+    "video_seat.held video_seat.held_waiting video_seat.decide": {SUPERVISOR},
     "review.tasks review.take_next review.case review.claim review.renew review.release": COUNTER,
     "review.approve review.reject review.chapters review.captions review.verified": COUNTER,
     "agreements.index agreements.publish": {ADMIN},

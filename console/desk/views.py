@@ -95,9 +95,9 @@ def sign_out() -> Response:
 @staff_only()
 def home() -> Response:
     """The first page of the rail that this person may use."""
-    for _, _, _, endpoint, roles in RAIL:
-        if my_staff().has_role(*roles) and endpoint in current_app.view_functions:
-            return redirect(url_for(endpoint))
+    for place in RAIL:
+        if my_staff().has_role(*place.roles) and place.endpoint in current_app.view_functions:
+            return redirect(url_for(place.endpoint))
     raise NotFound
 
 

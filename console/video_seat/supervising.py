@@ -41,6 +41,15 @@ def held() -> str:
         )
 
 
+@bp.get("/seat/held/waiting")
+@supervisors
+def held_waiting() -> dict[str, Any]:
+    """For the number in the rail."""
+    with reading() as session:
+        number = suspicions.how_many_wait(session, my_staff())
+    return {"waiting": number, "said": f"有 {number} 件可疑等待核实。"}
+
+
 def _one_or_404(session: Session, staff: Staff, session_no: str) -> Suspicion:
     found = suspicions.one(session, staff, session_no)
     if found is None:

@@ -1,6 +1,6 @@
 """可疑: what witnesses told the supervisors, and how it was decided. Whoever raised one never decides it."""
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from console.businesses.steps import Desk
@@ -39,6 +39,11 @@ class WordsMissing(Problem):
 def waiting(session: Session, staff: Staff) -> list[Suspicion]:
     """Those that nobody decided yet, of the branches that this person serves; the oldest first."""
     return list(session.scalars(_of(session, staff).where(Suspicion.outcome.is_(None)).order_by(Suspicion.raised_at)))
+
+
+def how_many_wait(session: Session, staff: Staff) -> int:
+    found = _of(session, staff).where(Suspicion.outcome.is_(None)).with_only_columns(func.count(Suspicion.id))
+    return session.scalar(found.order_by(None)) or 0
 
 
 def recent(session: Session, staff: Staff) -> list[Suspicion]:

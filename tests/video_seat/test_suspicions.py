@@ -177,6 +177,14 @@ def test_the_supervisor_sees_signs_words_and_answers_and_decides(
         assert session.get_one(Case, held.case_id).status is Status.IN_QUEUE
 
 
+def test_every_page_of_a_supervisor_says_how_many_wait(as_staff: StaffPage, node: PretendNode, held: VideoSession) -> None:
+    client = as_staff("fangyi")
+    assert 'data-waiting="/seat/held/waiting"' in client.get("/review").text
+    assert client.get("/seat/held/waiting").json["waiting"] == 1
+    client.post(f"/seat/held/{held.session_no}/release", data={"words": "已核实"})
+    assert client.get("/seat/held/waiting").json["waiting"] == 0
+
+
 def test_a_witness_has_no_such_page(as_staff: StaffPage, node: PretendNode, held: VideoSession) -> None:
     assert as_staff("luwenshan").get("/seat/held").status_code == 404
     assert as_staff("luwenshan").post(f"/seat/held/{held.session_no}/release").status_code == 404

@@ -8,6 +8,7 @@ import { wireKeys } from "./keys.js";
 import { ready } from "./ready.js";
 import { wireReveal } from "./reveal.js";
 import { toast } from "./toast.js";
+import { wireWaiting } from "./waiting.js";
 
 // icons: eye eye-off
 
@@ -20,6 +21,7 @@ wireMenus();
 wireTheme();
 wireForms();
 wireHtmx();
+wireWaiting();
 ready("boot");
 document.querySelector("[data-error-summary]")?.focus();
 
