@@ -1,10 +1,8 @@
 """修改结算账户 as people live it: an investor on a phone, a witness and a reviewer at their desks, on a real instance."""
 
-import io
 import re
 import time
 
-import av
 import pytest
 from playwright.sync_api import expect
 from sqlalchemy import select
@@ -15,6 +13,7 @@ from console.video_seat.models import Recording
 from worker.robots import pictures as photographs
 
 from .cast import PASSWORD, Cast
+from .kept import assert_recordings_are_whole
 from .people import SLOWLY, Card
 from .stage import Pictures
 
@@ -78,7 +77,7 @@ def test_a_settlement_account_is_changed(cast: Cast) -> None:
     lu.answer()
     zhou.agree_to_the_recording()
     lu.sees_the_investor()
-    for what in ("人脸", "证件", "整幅"):
+    for what in ("人脸", "手持证件", "正面", "反面", "整幅"):
         lu.snapshot(what)
     lu.mark_everything()
     lu.pass_the_case()
@@ -109,32 +108,6 @@ def test_a_settlement_account_is_changed(cast: Cast) -> None:
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert_recordings_are_whole(4, shortest=lasted)
     keep_a_recording(cast.pictures)
-
-
-def assert_recordings_are_whole(expected: int, *, shortest: float) -> None:
-    """Every recording decodes to its end with picture and sound; each is as long as the database says, to a second."""
-    with reading() as session:
-        kept = list(session.scalars(select(Recording).order_by(Recording.id)))
-        assert len(kept) >= expected
-        for recording in kept:
-            clear = evidence.clear_bytes(recording.evidence)
-            video, audio, end = decoded(clear)
-            assert video > 10 and audio > 50
-            assert abs(end - recording.duration_ms / 1000) < 1
-        assert max(r.duration_ms for r in kept) / 1000 > shortest - 1
-
-
-def decoded(webm: bytes) -> tuple[int, int, float]:
-    """Frames of picture, frames of sound, seconds to the end of the last one."""
-    pictures_, sounds, end = 0, 0, 0.0
-    with av.open(io.BytesIO(webm)) as container:
-        for frame in container.decode(container.streams.video[0], container.streams.audio[0]):
-            end = max(end, float(frame.time or 0))
-            if isinstance(frame, av.VideoFrame):
-                pictures_ += 1
-            else:
-                sounds += 1
-    return pictures_, sounds, end
 
 
 def keep_a_recording(pictures: Pictures) -> None:
