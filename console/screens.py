@@ -14,7 +14,7 @@ from console.businesses.suitability import EXCHANGES, INVESTOR_CLASS_TITLES, MAR
 from console.cases.models import STATUS_TITLES, Case
 from console.cases.trail import HAPPENING_TITLES
 from console.cases.transitions import ACTION_TITLES
-from console.evidence.models import KIND_TITLES
+from console.evidence.models import KIND_TITLES, WARNING_TITLES
 from console.local_time import LOCAL
 from console.people.models import ROLE_TITLES, Role
 

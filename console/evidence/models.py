@@ -22,6 +22,8 @@ class Kind(StrEnum):
     SCORE_REPORT = "score_report"
     SNAPSHOT_FACE = "snapshot_face"
     SNAPSHOT_ID = "snapshot_id"
+    SNAPSHOT_ID_FRONT = "snapshot_id_front"
+    SNAPSHOT_ID_BACK = "snapshot_id_back"
     SNAPSHOT_FULL = "snapshot_full"
     RECORDING = "recording"
 
@@ -34,8 +36,16 @@ KIND_TITLES = {
     Kind.SCORE_REPORT: "成绩报告单",
     Kind.SNAPSHOT_FACE: "人脸",
     Kind.SNAPSHOT_ID: "手持证件",
+    Kind.SNAPSHOT_ID_FRONT: "证件正面",
+    Kind.SNAPSHOT_ID_BACK: "证件反面",
     Kind.SNAPSHOT_FULL: "整幅",
     Kind.RECORDING: "双录",
+}
+WARNING_TITLES = {
+    "over_crop": "切边过度，有缺角",
+    "low_contrast": "边缘对比低，请核对切边",
+    "blurred": "模糊",
+    "glare": "反光",
 }
 
 

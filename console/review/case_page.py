@@ -14,7 +14,7 @@ from console.cases.trail import Happening
 from console.cases.transitions import Action
 from console.certificates.models import Certificate
 from console.evidence import service as evidence
-from console.evidence.models import KIND_TITLES, Evidence, Kind, State, Variant
+from console.evidence.models import KIND_TITLES, WARNING_TITLES, Evidence, Kind, State, Variant
 from console.people.models import Staff
 from console.video_seat import copies
 from console.video_seat.locks import marks_of
@@ -23,7 +23,6 @@ from console.video_seat.script import title_of
 from console.video_seat.service import clock_zero
 
 SIDES = ("investor", "witness")
-WARNING_TITLES = {"over_crop": "切边过度，有缺角", "low_contrast": "边缘对比低，请核对切边"}
 
 
 # --- pictures

@@ -13,9 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
-from console import live
+from console import live, runtime
 from console.access import my_staff, stamp
 from console.db import reading, transaction
+from console.evidence import clarity
 from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind
 from console.people import messages
@@ -132,18 +133,25 @@ def ice(fence: int, session_no: str) -> list[dict[str, Any]]:
     return signalling.ice_servers(f"witness-{session_no}")
 
 
-def take_snapshot(fence: int, session_no: str, kind: Kind) -> Evidence:
+def take_snapshot(fence: int, session_no: str, kind: Kind, press: str = "") -> Evidence:
+    """``press``: see service.take_snapshot. What cannot be read is kept as well, with its warnings."""
     with reading() as session:
         call = my_call(session, session_no)
+        if known := service.taken_by(session, call, press):
+            return known
     taken = signalling.media().snapshot(session_no, call.node or "")
     picture = Path(taken.path)
     try:
+        seen = runtime.offload(clarity.of_file, picture, kind)
         with (
             picture.open("rb") as file,
             evidence.sealed(file) as sealed,
             _holding(fence, session_no) as (session, call),
         ):
-            return service.take_snapshot(session, call, kind, sealed, taken.width, taken.height, taken.at, stamp())
+            size = (taken.width, taken.height)
+            return service.take_snapshot(
+                session, call, kind, sealed, *size, taken.at, stamp(), clarity=seen, press=press
+            )
     finally:
         picture.unlink(missing_ok=True)
 

@@ -27,8 +27,8 @@ from .models import (
     ShortReason,
     VideoSession,
 )
+from .snapshots import SNAPSHOTS
 
-SNAPSHOTS = (Kind.SNAPSHOT_FACE, Kind.SNAPSHOT_ID, Kind.SNAPSHOT_FULL)
 STEP = 10  # between the places of two fixed questions, so that a draft can put one in between
 WORDS = {
     "broker": "期货公司",

@@ -13,6 +13,7 @@ from console.cases.service import reasons_by_code
 from console.cases.trail import Happening, hold, note
 from console.cases.transitions import Action, apply
 from console.evidence import service as evidence
+from console.evidence.clarity import Clarity
 from console.evidence.models import Evidence, Kind
 from console.people.models import Staff
 from console.problem import Problem
@@ -24,7 +25,8 @@ from console.stamp import Stamp
 from . import facts, script, timeline
 from .locks import Locks
 from .models import CheckMark, CheckResult, ReasonUse, Recording, Suspicion, Verdict, VideoSession
-from .script import SNAPSHOTS, Item, items_of
+from .script import Item, items_of
+from .snapshots import SNAPSHOTS, best, shots_for
 
 LONGEST_NOTE = 400
 LONGEST_WORDS = 200
@@ -51,8 +53,8 @@ class SnapshotMissing(Problem):
     status, code = 422, "snapshot_missing"
 
     def __init__(self, item: Item):
-        key = "F" if Kind.SNAPSHOT_FACE in item.by_snapshot else "D"
-        super().__init__(item.key, text=f"第 {item.number} 项“{item.title}”须有抓拍，请先按 {key} 抓拍，再标记。")
+        keys = "、".join(f"{shot.key} {shot.title}" for shot in shots_for(item.by_snapshot))
+        super().__init__(item.key, text=f"第 {item.number} 项“{item.title}”须有抓拍，请先抓拍（{keys}），再标记。")
 
 
 class UnknownShortReason(Problem):
@@ -147,11 +149,25 @@ def take_snapshot(
     height: int,
     at: datetime,
     stamp: Stamp,
+    *,
+    clarity: Clarity | None = None,
+    press: str = "",
 ) -> Evidence:
-    """Keep the picture that the media node took."""
-    _require_live(call)
+    """Keep the picture that the media node took, with what was measured on it. ``press`` names the press of the button: the same
+    one again gives the picture that it took.
+    """
     if kind not in SNAPSHOTS:
         raise ValueError(kind)
+    hold(call.case)  # two ways of one press: one after the other
+    session.refresh(call, ["ended_at"])
+    _require_live(call)
+    if known := taken_by(session, call, press):
+        return known
+    facts: dict[str, Any] = {"session": call.session_no, "at": at.isoformat()}
+    if press:
+        facts["press"] = press
+    if clarity:
+        facts |= {"sharpness": clarity.sharpness, "glare": clarity.glare}
     kept = evidence.keep(
         session,
         call.case,
@@ -161,10 +177,16 @@ def take_snapshot(
         media_type="image/png",
         width=width,
         height=height,
-        facts={"session": call.session_no, "at": at.isoformat()},
+        facts=facts,
     )
+    kept.warnings = clarity.warnings if clarity else []
     evidence.note_kept(call.case, kept, stamp, Happening.SNAPSHOT_TAKEN)
     return kept
+
+
+def taken_by(session: Session, call: VideoSession, press: str) -> Evidence | None:
+    """The picture that this press of the button took, if it has."""
+    return next((p for p in snapshots(session, call) if p.facts.get("press") == press), None) if press else None
 
 
 def snapshots(session: Session, call: VideoSession) -> list[Evidence]:
@@ -184,7 +206,7 @@ def mark(
 ) -> CheckMark:
     """An item is in order, or is not, at this moment of the recording (``at``, default now).
 
-    An item that is proved by a snapshot takes the latest fitting one of this call when none is named. Raises UnknownItem,
+    An item that is proved by a snapshot takes the best fitting one of this call when none is named. Raises UnknownItem,
     SnapshotMissing, NotAcknowledged.
     """
     _require_live(call)
@@ -196,7 +218,7 @@ def mark(
         fitting = [p for p in taken if p.kind in item.by_snapshot]
         if snapshot is not None and snapshot not in fitting:
             raise SnapshotMissing(item)
-        snapshot = snapshot or (fitting[-1] if fitting else None)
+        snapshot = snapshot or best(fitting)
         if snapshot is None and result is CheckResult.OK:
             raise SnapshotMissing(item)
     made = _write_mark(session, call, item.key, result, at, stamp, snapshot=snapshot)

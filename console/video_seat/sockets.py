@@ -14,15 +14,16 @@ from flask_socketio import join_room, rooms
 from console import live
 from console.access import my_staff, on_socket_staff, public
 from console.db import reading
-from console.evidence.models import Kind
+from console.evidence.models import WARNING_TITLES, Kind
 from console.people.branches import served_branches
 from console.people.models import Role
 from console.problem import BadPayload
 from console.queues.models import Seat, SeatState
 
-from . import acts, controls, presence, service, signalling
+from . import acts, controls, presence, signalling
 from .challenges import Challenge
 from .models import CheckResult, VideoSession
+from .snapshots import SNAPSHOTS
 from .timeline import Switch
 
 ID = re.compile(r"[\w-]{8,40}", re.ASCII)  # of an act: a page makes it, and sends it again when it tries again
@@ -191,15 +192,17 @@ def ice(payload: Any = None) -> dict[str, Any]:
 @live.socketio.on("snapshot", namespace=live.SEAT)
 @witnesses
 def snapshot(payload: Any = None) -> dict[str, Any]:
-    """{fence, call, kind} → {id, url}"""
+    """{fence, call, kind, id?} → {id, url, warnings}: the same press of the button (its ``id``) takes one picture."""
     try:
         kind = Kind(_text(payload, "kind"))
     except ValueError as error:
         raise BadPayload("kind") from error
-    if kind not in service.SNAPSHOTS:
+    if kind not in SNAPSHOTS:
         raise BadPayload("kind")
-    kept = acts.take_snapshot(_fence(payload), _call(payload), kind)
-    return {"id": kept.public_id, "url": url_for("desk.evidence", public_id=kept.public_id)}
+    press = id_in(payload) if "id" in payload else ""
+    kept = acts.take_snapshot(_fence(payload), _call(payload), kind, press)
+    words = [WARNING_TITLES[warning] for warning in kept.warnings]
+    return {"id": kept.public_id, "url": url_for("desk.evidence", public_id=kept.public_id), "warnings": words}
 
 
 @live.socketio.on("mark", namespace=live.SEAT)

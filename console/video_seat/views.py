@@ -23,6 +23,7 @@ from . import acts, facts, line, page, script, service, signalling
 from .locks import Locks, marks_of
 from .models import VERDICT_TITLES, CheckMark, CheckResult, ReasonUse, Verdict, VideoSession
 from .script import Item, items_of
+from .snapshots import SHOTS, to_retake
 
 bp = Blueprint("video_seat", __name__)
 witnesses = staff_only(Role.WITNESS, Role.SUPERVISOR)
@@ -174,6 +175,8 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         "rows": facts.of(session, case, stamp()),
         "locks": Locks(session, call, stamp()),
         "snapshots": pictures,
+        "shots": SHOTS,
+        "retake": to_retake(pictures),
         "numbers": {p.id: n for n, p in enumerate(pictures, 1)},
         "zero": call.acknowledged_at or call.started_at,
         "rejection": page.last_rejection(case),

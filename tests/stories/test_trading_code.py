@@ -61,7 +61,7 @@ def test_a_trading_code_is_added(cast: Cast) -> None:
     lu.answer()
     xu.agree_to_the_recording()
     lu.sees_the_investor()
-    for what in ("人脸", "证件", "整幅"):
+    for what in ("人脸", "手持证件", "正面", "反面", "整幅"):
         lu.snapshot(what)
     lu.mark_everything()
     lu.shot("seat-in-call")

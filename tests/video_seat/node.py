@@ -21,6 +21,7 @@ class PretendNode:
         self.calls: dict[str, set[str]] = {}
         self.ended: list[str] = []
         self.refuses = ""  # every offer, with this
+        self.dark = False  # no picture of the investor has come yet
         self._segments: dict[tuple[str, str], int] = {}
         self._redis = Redis.from_url(redis_url)
         self._stop = threading.Event()
@@ -79,6 +80,8 @@ class PretendNode:
     def _snapshot(self, command: dict[str, Any]) -> dict[str, Any]:
         if command["side"] not in self.calls.get(command["call"], ()):
             return {"error": "no_leg"}
+        if self.dark:
+            return {"error": "no_picture"}
         folder = self.spool / command["call"]
         folder.mkdir(parents=True, exist_ok=True)
         picture = png(folder, f"{uuid.uuid4().hex}.png")

@@ -388,11 +388,24 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// Two quick presses are one: they bear one id, and the server takes one picture for it.
+const DOUBLE_MS = 800;
+const presses = new Map(); // kind → its last press
+
+function pressOf(kind) {
+  const last = presses.get(kind);
+  const press = last && performance.now() - last.at < DOUBLE_MS ? last : { id: crypto.randomUUID(), at: performance.now() };
+  presses.set(kind, press);
+  return press.id;
+}
+
 async function snap(button) {
   if (button.getAttribute("aria-busy")) return;
   button.setAttribute("aria-busy", "true");
-  const kept = await act("snapshot", { call: session, kind: button.dataset.snapshot }, { timeout: 20_000 });
+  const kind = button.dataset.snapshot;
+  const kept = await act("snapshot", { call: session, kind, id: pressOf(kind) }, { timeout: 20_000 });
   button.removeAttribute("aria-busy");
+  if (kept?.warnings.length) toast(`抓拍${kept.warnings.join("、")}，已保存。请让投资者拿稳、避开灯光后重拍。`, "wait");
   if (kept) refresh("tray", "checklist");
 }
 

@@ -1,0 +1,130 @@
+"""抓拍: kinds, warnings, one press one picture."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session
+
+from console.evidence import service as evidence
+from console.evidence.clarity import Clarity
+from console.evidence.models import Evidence, Kind
+from console.video_seat import service
+from console.video_seat.models import CheckResult, VideoSession
+from console.video_seat.snapshots import SHOTS, SNAPSHOTS, to_retake
+from tests.video_seat.conftest import Socket, Witness
+from tests.video_seat.given import at, png, talking
+from tests.video_seat.node import PretendNode
+from tests.video_seat.test_sockets import connected
+from tests.world import AT
+
+CLEAR, BLURRED = Clarity(0.6, 0.0, []), Clarity(0.1, 0.0, ["blurred"])
+
+Open = Callable[[str], Witness]
+OpenInvestor = Callable[..., Socket]
+
+
+def shot(
+    session: Session, call: VideoSession, kind: Kind, folder: Path, clarity: Clarity = CLEAR, press: str = ""
+) -> Evidence:
+    with png(folder).open("rb") as picture, evidence.sealed(picture) as sealed:
+        return service.take_snapshot(session, call, kind, sealed, 64, 48, AT, at(1), clarity=clarity, press=press)
+
+
+def test_every_kind_has_one_key_of_its_own() -> None:
+    assert len({each.key for each in SHOTS}) == len({each.kind for each in SHOTS}) == 5
+
+
+def test_snapshots_of_one_kind_stand_beside_each_other(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    taken = [shot(session, call, kind, tmp_path) for kind in (*SNAPSHOTS, *SNAPSHOTS)]
+    assert service.snapshots(session, call) == taken
+
+
+def test_one_press_takes_one_picture_and_the_next_press_another(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    first = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path, press="press-number-1")
+    again = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path, press="press-number-1")
+    other = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path, press="press-number-2")
+    assert again is first and other is not first
+    assert service.snapshots(session, call) == [first, other]
+
+
+def test_a_blurred_snapshot_is_kept_with_its_warning_and_what_was_measured(session: Session, tmp_path: Path) -> None:
+    kept = shot(session, talking(session), Kind.SNAPSHOT_ID_FRONT, tmp_path, BLURRED)
+    assert kept.warnings == ["blurred"] and kept.facts["sharpness"] == 0.1
+    assert evidence.clear_bytes(kept).startswith(b"\x89PNG")
+
+
+def test_a_warned_snapshot_is_to_be_taken_again_until_a_clear_one_of_its_kind_follows(
+    session: Session, tmp_path: Path
+) -> None:
+    call = talking(session)
+    spoilt = shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path, BLURRED)
+    shot(session, call, Kind.SNAPSHOT_ID_BACK, tmp_path)
+    assert to_retake(service.snapshots(session, call)) == [spoilt]
+    shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path)
+    assert to_retake(service.snapshots(session, call)) == []
+
+
+@pytest.mark.parametrize("kind", [Kind.SNAPSHOT_ID_FRONT, Kind.SNAPSHOT_ID_BACK, Kind.SNAPSHOT_ID])
+def test_the_id_shown_is_proved_by_either_side_or_by_the_card_in_the_hand(
+    session: Session, tmp_path: Path, kind: Kind
+) -> None:
+    call = talking(session)
+    shot(session, call, Kind.SNAPSHOT_FACE, tmp_path)
+    with pytest.raises(service.SnapshotMissing) as refused:
+        service.mark(session, call, "id_original", CheckResult.OK, at(2))
+    assert "D 手持证件、E 正面、C 反面" in refused.value.text
+    taken = shot(session, call, kind, tmp_path)
+    assert service.mark(session, call, "id_original", CheckResult.OK, at(2)).snapshot is taken
+
+
+def test_the_clear_snapshot_proves_an_item_before_a_later_blurred_one(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    clear = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path)
+    shot(session, call, Kind.SNAPSHOT_FACE, tmp_path, BLURRED)
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshot is clear
+
+
+def test_a_blurred_snapshot_proves_an_item_when_there_is_no_other(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    only = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path, BLURRED)
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshot is only
+
+
+# --- as the page asks
+
+
+def test_two_quick_presses_keep_one_picture_and_leave_none_in_the_spool(
+    node: PretendNode, witness: Open, investor: OpenInvestor
+) -> None:
+    seat, _, call = connected(witness, investor)
+    press = {"call": call, "kind": "snapshot_id_front", "id": "press-number-1"}
+    first = seat.act("snapshot", **press)
+    assert seat.act("snapshot", **press) == first
+    assert seat.act("snapshot", **press | {"id": "press-number-2"})["id"] != first["id"]
+    assert list(node.spool.rglob("*.png")) == []
+
+
+def test_the_page_is_told_at_once_that_a_picture_cannot_be_read(witness: Open, investor: OpenInvestor) -> None:
+    """The pretended node's picture is of one colour: there is nothing to be seen on it."""
+    seat, _, call = connected(witness, investor)
+    assert seat.act("snapshot", call=call, kind="snapshot_id_back")["warnings"] == ["模糊"]
+    tray = seat.client.get("/seat/parts/tray").text
+    assert "模糊" in tray and 'aria-label="重拍证件反面"' in tray and "i-alert-triangle" in tray
+
+
+def test_without_a_picture_yet_the_witness_is_told_what_to_do(
+    node: PretendNode, witness: Open, investor: OpenInvestor
+) -> None:
+    seat, _, call = connected(witness, investor)
+    node.dark = True
+    refused = seat.act("snapshot", call=call, kind="snapshot_face")
+    assert refused["error"] == "还没有收到投资者的画面，不能抓拍。请确认投资者已接通，再试一次。"
+
+
+@pytest.mark.parametrize("press", ["", "short", "x" * 41, 7, "with blank inside"])
+def test_a_press_that_no_page_of_ours_makes_is_refused(witness: Open, investor: OpenInvestor, press: object) -> None:
+    seat, _, call = connected(witness, investor)
+    assert seat.act("snapshot", call=call, kind="snapshot_face", id=press)["code"] == "bad_payload"
