@@ -107,15 +107,21 @@ class MediaNodes:
         self._redis = redis
         self._place = redis.register_script(_PLACE)
 
-    def place(self) -> str:
+    def place(self, reservation: str = "") -> str:
         """Reserve a place on the least loaded node and return the node's name. Raises `NoMediaNode`.
 
-        Both sides of a session belong on one node: ask once per session and keep the name with it.
+        Both sides of a session belong on one node: ask once per session and keep the name with it. `reservation` names it for
+        `give_back`; one that nobody gives back lapses by itself.
         """
-        node = self._place(keys=[NODES_KEY], args=[uuid.uuid4().hex, RESERVED_SECONDS, FORGET_NODE_AFTER])
+        args = [reservation or uuid.uuid4().hex, RESERVED_SECONDS, FORGET_NODE_AFTER]
+        node = self._place(keys=[NODES_KEY], args=args)
         if not node:
             raise NoMediaNode("no media node has a place")
         return _text(node)
+
+    def give_back(self, node: str, reservation: str) -> None:
+        """No offer will follow: somebody else may have the place at once."""
+        self._redis.zrem(f"media:reserved:{node}", reservation)
 
     def alive(self) -> list[NodeState]:
         """The living nodes, in the order of their names."""

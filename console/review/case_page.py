@@ -16,13 +16,20 @@ from console.certificates.models import Certificate
 from console.evidence import service as evidence
 from console.evidence.models import KIND_TITLES, WARNING_TITLES, Evidence, Kind, State, Variant
 from console.people.models import Staff
-from console.video_seat import copies
+from console.video_seat import copies, timeline
 from console.video_seat.locks import marks_of
 from console.video_seat.models import CheckMark, CheckResult, Recording, VideoSession
 from console.video_seat.script import title_of
 from console.video_seat.service import clock_zero
 
 SIDES = ("investor", "witness")
+LEAST_GAP_MS = 1000  # shorter ones are not worth a line: between two segments there is always a moment
+GAP_TITLES = {
+    timeline.Why.CONNECTING: "投资者画面尚未接通",
+    timeline.Why.LINE: "投资者画面中断",
+    timeline.Why.RECORDING: "投资者一侧未录上",
+    timeline.Why.CAMERA: "投资者关闭了摄像头",
+}
 
 
 # --- pictures
@@ -95,8 +102,11 @@ class Moment:
 
 @dataclass(frozen=True)
 class Gap:
+    """A time without the investor's picture, in ms on the call's clock; ``title``: why."""
+
     start: int
     length: int
+    title: str
 
 
 @dataclass(frozen=True)
@@ -154,7 +164,7 @@ def _call(call: VideoSession) -> Call:
         length=length,
         sides=sides,
         moments=moments(call),
-        gaps=gaps(sides["investor"], length),
+        gaps=gaps(call, zero, length),
         view=view.public_id if view else "",
         burned_in=bool(view and view.facts["burned_in"]),
     )
@@ -186,16 +196,14 @@ def _moment(call: VideoSession, mark: CheckMark, zero: datetime, length: int) ->
     return Moment(at, title, mark.result is CheckResult.OK)
 
 
-def gaps(segments: list[Segment], length: int, least: int = 1000) -> list[Gap]:
-    """Where the investor's side has no picture for ``least`` ms or longer."""
-    found, reached = [], 0
-    for segment in sorted(segments, key=lambda s: s.start):
-        if segment.start - reached >= least:
-            found.append(Gap(reached, segment.start - reached))
-        reached = max(reached, segment.start + segment.length)
-    if length - reached >= least:
-        found.append(Gap(reached, length - reached))
-    return found
+def gaps(call: VideoSession, zero: datetime, length: int) -> list[Gap]:
+    """What the investor's side is missing for a second or longer, as far as the player goes."""
+    shown = []
+    for gap in timeline.gaps(call, timeline.segments(call)):
+        start, end = max(0, _ms(gap.began - zero)), min(length, _ms(gap.ended - zero))
+        if end - start >= LEAST_GAP_MS:
+            shown.append(Gap(start, end - start, GAP_TITLES[gap.why]))
+    return shown
 
 
 def _ms(span: timedelta) -> int:

@@ -73,13 +73,13 @@ def answer(fence: int, ticket_id: int, why: str) -> VideoSession | None:
 
 def _answer(fence: int, claim: Callable[[Session, Seat, Stamp], Ticket | None]) -> VideoSession | None:
     """Ticket and call come into being together; without a place at a media node nobody is answered."""
-    node = signalling.media().place()
-    with transaction() as session:
+    with signalling.media().reserved() as place, transaction() as session:
         seat = seats.seated(session, my_staff().id, fence)
         ticket = claim(session, seat, stamp())
         if ticket is None:
             return None
-        call = service.start(session, ticket, seat, node, stamp())
+        call = service.start(session, ticket, seat, place.node, stamp())
+        place.taken = True
     live.call_changed(call.case.case_no, call.witness_id, "answered", session_no=call.session_no)
     live.seats_changed(seat.branch_id)
     return call

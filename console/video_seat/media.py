@@ -3,7 +3,10 @@
 Blocking calls over Redis: never inside a transaction.
 """
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
@@ -44,6 +47,14 @@ class MediaSaysNo(Problem):
         self.reason = refused.code
 
 
+@dataclass
+class Place:
+    """``node`` has room for one more call; ``taken``: the call is there."""
+
+    node: str
+    taken: bool = False
+
+
 class Media:
     """One for a request or an event: cheap to make."""
 
@@ -53,6 +64,23 @@ class Media:
     def place(self) -> str:
         """The node for a new call. Raises MediaAway."""
         return _plainly(self._nodes.place)
+
+    @contextmanager
+    def reserved(self) -> Iterator[Place]:
+        """A place for a call that may come into being within; it is given back unless it was ``taken``. Raises MediaAway."""
+        name = uuid.uuid4().hex
+        place = Place(_plainly(lambda: self._nodes.place(name)))
+        try:
+            yield place
+        finally:
+            if not place.taken:
+                self._give_back(place.node, name)
+
+    def _give_back(self, node: str, name: str) -> None:
+        try:
+            self._nodes.give_back(node, name)
+        except RedisError as error:  # it lapses by itself
+            log.warning("place_not_given_back", node=node, error=type(error).__name__)
 
     def offer(self, session_no: str, side: str, sdp: str, node: str, order: int) -> str:
         """The answer's SDP; of two offers of a side the one with the smaller ``order`` (see `order`) is refused.

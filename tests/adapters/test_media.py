@@ -76,6 +76,15 @@ def test_the_last_places_are_given_away_once_each(redis: Redis, nodes: MediaNode
     assert sorted(got, key=str) == [None] * 7 + ["one"] * 3 + ["two"] * 2
 
 
+def test_a_place_that_is_given_back_is_there_for_the_next(redis: Redis, nodes: MediaNodes) -> None:
+    beat(redis, "one", free=1)
+    nodes.give_back(nodes.place("mine"), "mine")
+    assert nodes.place("yours") == "one"
+    nodes.give_back("one", "mine")
+    with pytest.raises(NoMediaNode):
+        nodes.place()
+
+
 def test_a_node_says_how_it_is(redis: Redis, nodes: MediaNodes) -> None:
     beat(redis, "one", free=3)
     [state] = nodes.alive()

@@ -11,7 +11,8 @@ import pytest
 from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.evidence import store
-from console.video_seat import copies, service
+from console.review import case_page
+from console.video_seat import copies, service, timeline
 from console.video_seat.models import CheckMark, CheckResult, VideoSession
 from tests import films
 from tests.review.given import case_in_review, video_of
@@ -116,3 +117,36 @@ def test_a_damaged_second_is_named_and_the_other_recording_is_whole(as_staff, ca
         ("investor", False, 9, "第 3 秒与封存时不一致"),
         ("witness", True, 9, "与封存时一致"),
     ]
+
+
+# --- what is missing
+
+
+@pytest.fixture
+def broken(app, tmp_path: Path) -> VideoSession:
+    """The witness's side from the answering on; the investor's from the consent, two seconds later, with four seconds missing."""
+    with transaction() as session:
+        case_in_review(session, at=NOW)
+        call = session.query(VideoSession).one()
+        call.acknowledged_at, call.ended_at = NOW + timedelta(seconds=2), NOW + timedelta(seconds=12)
+        pieces = (("witness", 1, 0, 12), ("investor", 1, 2, 3), ("investor", 2, 9, 3))
+        for side, segment, after, seconds in pieces:
+            path = films.film(
+                tmp_path / f"{side}-{segment}.webm", seconds=seconds, started_at=NOW + timedelta(seconds=after)
+            )
+            with path.open("rb") as source, evidence.sealed(source) as sealed:
+                told = (session, call.session_no, side, segment, sealed, NOW + timedelta(seconds=after), seconds * 1000)
+                service.keep_recording(*told, stamp("system:recordings"))
+        return call
+
+
+def test_the_reviewer_sees_the_gaps_of_the_timeline_and_no_others(as_staff, broken):
+    """Before the consent nothing had to be recorded; what is missing afterwards begins where the timeline says."""
+    with reading() as session:
+        found = copies.fetch(session, broken.session_no)
+        (gap,) = timeline.gaps(found, timeline.segments(found))
+        (shown,) = case_page.calls(session, found.case)[0].gaps
+        assert (shown.start, shown.length) == (5000, 4000)
+        assert (gap.began - NOW, gap.ended - gap.began) == (timedelta(seconds=5), timedelta(seconds=4))
+    page = as_staff("qinlang").get(address(broken)).get_data(as_text=True)
+    assert page.count("投资者画面中断 4 秒") == 1 and "尚未接通" not in page

@@ -155,6 +155,21 @@ def test_without_a_media_node_nobody_is_answered(
     assert status_of(case_no) is Status.IN_QUEUE
 
 
+def test_an_empty_queue_or_a_stale_page_holds_no_place_at_the_media_node(
+    node: PretendNode, witness: Open, queued: Callable[[str], str]
+) -> None:
+    node.free = 1
+    node._beat()
+    seat = witness("luwenshan").sit()
+    assert seat.act("answer_next")["call"] is None
+    assert seat.act("answer_next", fence=0)["code"] == "seat_lost"
+    queued("周晚晴")
+    assert seat.act("answer_next")["call"] is not None
+    queued("许砚青")
+    other = witness("weiyinuo").sit()
+    assert other.act("answer_next")["code"] == "media_away"  # the place of a call that did begin is kept for its offer
+
+
 def test_a_witness_of_another_branch_neither_hears_nor_picks_nor_touches(
     witness: Open, investor: OpenInvestor, queued: Callable[[str], str]
 ) -> None:
