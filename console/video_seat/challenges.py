@@ -95,9 +95,17 @@ class Challenge:
         return MOST_TRIES - self.wrong
 
     @property
+    def until(self) -> datetime:
+        return self.asked_at + LIFETIME
+
+    @property
+    def kind_title(self) -> str:
+        return KIND_TITLES[self.kind]
+
+    @property
     def title(self) -> str:
         digits = f" {' '.join(self.digits)}" if self.digits else ""
-        return f"{KIND_TITLES[self.kind]}{digits}" + (f"：{self.result_title}" if self.result else "")
+        return f"{self.kind_title}{digits}" + (f"：{self.result_title}" if self.result else "")
 
     @property
     def result_title(self) -> str:
@@ -148,7 +156,7 @@ def _read(event: CallEvent, answers: list[CallEvent]) -> Challenge:
 def _settled(call: VideoSession, each: Challenge, later: list[Challenge], now: datetime) -> Challenge:
     if each.result is not None:
         return each
-    gone = [each.asked_at + LIFETIME, *(other.asked_at for other in later[:1]), *filter(None, [call.ended_at])]
+    gone = [each.until, *(other.asked_at for other in later[:1]), *filter(None, [call.ended_at])]
     void = not timeline.counts(call, each.asked_at)  # the conversation began again
     return replace(each, result=Result.LAPSED) if void or min(gone) <= now else each
 

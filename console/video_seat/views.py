@@ -19,7 +19,7 @@ from console.queues import service as queues
 from console.queues.models import PRIORITY_TITLES, SEAT_STATE_TITLES, Seat
 from console.screens import steps_shown
 
-from . import acts, facts, line, page, script, service, signalling
+from . import acts, challenges, facts, line, page, script, service, signalling, texts
 from .locks import Locks, marks_of
 from .models import VERDICT_TITLES, CheckMark, CheckResult, ReasonUse, Verdict, VideoSession
 from .script import Item, items_of
@@ -28,7 +28,7 @@ from .snapshots import SHOTS, to_retake
 bp = Blueprint("video_seat", __name__)
 witnesses = staff_only(Role.WITNESS, Role.SUPERVISOR)
 IDLE_PARTS = ("pill", "counts", "queue", "next", "today", "states", "team")
-CALL_PARTS = ("pill", "counts", "queue", "rec", "facts", "checklist", "tray", "verdict", "script")
+CALL_PARTS = ("pill", "counts", "queue", "rec", "facts", "checklist", "tray", "verdict", "script", "challenge", "said")
 
 
 @bp.get("/seat")
@@ -182,6 +182,8 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         "rejection": page.last_rejection(case),
         "round": len(service.calls_of(session, case)),
         "ticket": acts.ticket_of(session, call),
+        "challenges": challenges.of(call, stamp().at),
+        "texts": texts.of(call),
     }
     if whole:
         shown |= {

@@ -30,6 +30,8 @@ const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 const WATCH_MS = 1000;
 const STATS_EVERY = 2; // watches
 const RELAYS_FRESH_MS = 30_000; // credentials for a relay are good for minutes: new ones for a later connection
+const PAUSED_MS = 400; // a device that is paused for less is not spoken of
+const KINDS = { microphone: "audio", camera: "video" };
 
 /**
  * new Call({localVideo, remoteVideo, signal, onstate, onstats, ontrouble, constraints, fatal})
@@ -37,13 +39,15 @@ const RELAYS_FRESH_MS = 30_000; // credentials for a relay are good for minutes:
  * signal(sdp)      async: sends the offer, resolves to the answer's SDP (or {sdp}); called again for every new connection
  * onstate(state, text, error)   each change, see State and WORDS; error is a MediaFault or what signal rejected with
  * onstats(stats)   every 2 s while connected, see stats()
- * ontrouble(text)  a device went away during the call
+ * ontrouble(text)  something that the person should know
+ * onswitches(states)   {microphone, camera}: on, off, away (the phone paused it) or device (not there); after each change and connection
+ * ongone(name)     "microphone" or "camera" went away during the call: another one can be chosen (use)
  * iceServers       the relays, or an async function that asks for them anew; without an answer it goes without
  * fatal(error)     true for a rejection of signal after which trying again is useless (the call is over)
  */
 export class Call {
-  constructor({ localVideo, remoteVideo, signal, onstate = () => {}, onstats = () => {}, ontrouble = () => {}, constraints = FOR_CALL, fatal = () => false, iceServers = [] }) {
-    Object.assign(this, { localVideo, remoteVideo, signal, onstate, onstats, ontrouble, constraints, fatal, iceServers });
+  constructor({ localVideo, remoteVideo, signal, onstate = () => {}, onstats = () => {}, ontrouble = () => {}, onswitches = () => {}, ongone = () => {}, constraints = FOR_CALL, fatal = () => false, iceServers = [] }) {
+    Object.assign(this, { localVideo, remoteVideo, signal, onstate, onstats, ontrouble, onswitches, ongone, constraints, fatal, iceServers });
     this.state = State.IDLE;
     this.stream = null;
     this.peer = null;
@@ -51,6 +55,8 @@ export class Call {
     this.round = 0;
     this.relays = null;
     this.timers = new Set();
+    this.wanted = { microphone: true, camera: true };
+    this.paused = new WeakSet(); // tracks that the phone or a switch on the device holds back
     this.former = { received: 0, lost: 0 };
     this.hurry = () => this.state === State.RECONNECTING && this.#again(0);
   }
@@ -66,7 +72,7 @@ export class Call {
       throw error;
     }
     if (this.state === State.CLOSED) return stopMedia(this.stream);
-    this.#watchTracks();
+    for (const track of this.stream.getTracks()) this.#watchTrack(track);
     this.#showLocal();
     window.addEventListener("online", this.hurry);
     this.#become(State.CONNECTING);
@@ -82,42 +88,58 @@ export class Call {
   }
 
   mute(on = true) {
-    for (const track of this.stream?.getAudioTracks() ?? []) track.enabled = !on;
+    this.#turn("microphone", !on);
   }
 
   camera(on = true) {
-    for (const track of this.stream?.getVideoTracks() ?? []) track.enabled = on;
+    this.#turn("camera", on);
   }
 
-  get muted() {
-    return !(this.stream?.getAudioTracks().some((track) => track.enabled) ?? false);
+  /** {microphone, camera}: what the other side gets of it. */
+  get switches() {
+    return { microphone: this.#stateOf("microphone"), camera: this.#stateOf("camera") };
+  }
+
+  /** The devices to choose from: [{id, label, current}]. `name`: "microphone" or "camera". */
+  async devices(name) {
+    const all = await navigator.mediaDevices.enumerateDevices();
+    const current = this.#track(name)?.readyState === "live" ? this.#track(name).getSettings().deviceId : "";
+    const own = all.filter((device) => device.kind === `${KINDS[name]}input`);
+    return own.map(({ deviceId, label }, n) => ({ id: deviceId, label: label || `${n + 1} 号`, current: deviceId === current }));
+  }
+
+  /** Take this device instead. Rejects with a MediaFault and keeps the former one when it does not open. */
+  use(name, deviceId) {
+    return this.#replace(name, { deviceId: { exact: deviceId } });
   }
 
   /** Front to back camera on phones, next camera elsewhere. Rejects with a MediaFault and keeps the old one when that fails. */
   async switchCamera() {
-    const old = this.stream.getVideoTracks()[0];
-    const settings = old.getSettings();
-    const next = await nextCamera(settings);
-    if (!next) return false;
-    old.stop(); // phones open one camera at a time
-    const base = { ...this.constraints.video };
-    delete base.facingMode;
-    try {
-      await this.#replaceVideo(old, { ...base, ...next });
-    } catch (error) {
-      await this.#replaceVideo(old, { ...base, deviceId: settings.deviceId });
-      throw explain(error, { video: true });
-    }
-    return true;
+    const next = await nextCamera(this.#track("camera")?.getSettings() ?? {});
+    if (next) await this.#replace("camera", next);
+    return Boolean(next);
   }
 
-  /** {rtt ms, loss %, fps, width, height, kbps, bars 0…3}: what arrives here, and how far away the server is. */
+  /** The page is in front again: what the phone took away meanwhile is taken back. Rejects with a MediaFault. */
+  async wake() {
+    if (!this.stream || this.state === State.CLOSED) return;
+    this.localVideo?.play().catch(() => {}); // shows again by itself once the camera does
+    if (this.remoteVideo?.srcObject) this.#play();
+    for (const name of Object.keys(KINDS)) {
+      const track = this.#track(name);
+      if (track.readyState === "ended" || this.paused.has(track)) await this.#replace(name, pick(track.getSettings()));
+    }
+    this.hurry();
+  }
+
+  /** {rtt ms, loss %, fps, width, height, kbps, bars 0…3}: what arrives here, how far away the server is, and the loss of the worse way. */
   async stats() {
     if (!this.peer || this.state !== State.CONNECTED) return { rtt: null, loss: null, fps: 0, width: 0, height: 0, kbps: 0, bars: 0 };
     let received = 0;
     let lost = 0;
     let bytes = 0;
     let rtt = null;
+    let lostThere = 0; // the share of what was sent from here
     let picture = {};
     for (const report of (await this.peer.getStats()).values()) {
       if (report.type === "inbound-rtp") {
@@ -125,13 +147,16 @@ export class Call {
         lost += report.packetsLost;
         bytes += report.bytesReceived;
         if (report.kind === "video") picture = report;
+      } else if (report.type === "remote-inbound-rtp") {
+        lostThere = Math.max(lostThere, report.fractionLost ?? 0);
       } else if (report.type === "candidate-pair" && report.nominated && report.currentRoundTripTime !== undefined) {
         rtt = Math.round(report.currentRoundTripTime * 1000);
       }
     }
     const now = performance.now();
     const fresh = { received: received - this.former.received, lost: Math.max(0, lost - this.former.lost) };
-    const loss = fresh.received + fresh.lost > 0 ? (100 * fresh.lost) / (fresh.received + fresh.lost) : 0;
+    const lostHere = fresh.received + fresh.lost > 0 ? fresh.lost / (fresh.received + fresh.lost) : 0;
+    const loss = 100 * Math.max(lostHere, lostThere);
     const kbps = this.former.at ? ((bytes - this.former.bytes) * 8) / (now - this.former.at) : 0;
     this.former = { received, lost, bytes, at: now };
     return {
@@ -207,6 +232,7 @@ export class Call {
       this.tries = 0;
       this.#forgetTimers();
       this.#become(State.CONNECTED);
+      this.onswitches(this.switches);
       this.#watch(peer);
     } else if (peer.connectionState === "failed") {
       this.#again(0);
@@ -312,26 +338,89 @@ export class Call {
     this.localVideo.play().catch((error) => this.ontrouble(`自己的画面没有显示（${error.name}），对方仍能看到您。`));
   }
 
-  #watchTracks() {
-    for (const track of this.stream.getTracks()) {
-      track.addEventListener("ended", () => {
-        if (this.state === State.CLOSED || !this.stream.getTracks().includes(track)) return;
-        this.ontrouble(track.kind === "video" ? "摄像头断开了，请重新接好后点翻转镜头或刷新页面。" : "麦克风断开了，请重新接好后刷新页面。");
-      });
+  // --- devices
+
+  #track(name) {
+    return this.stream?.getTracks().find((track) => track.kind === KINDS[name]);
+  }
+
+  #stateOf(name) {
+    const track = this.#track(name);
+    if (!track || track.readyState === "ended") return "device";
+    if (!this.wanted[name]) return "off";
+    if (this.paused.has(track)) return document.hidden ? "away" : "device";
+    return "on";
+  }
+
+  #turn(name, on) {
+    this.wanted[name] = on;
+    const track = this.#track(name);
+    if (track) track.enabled = on;
+    this.onswitches(this.switches);
+  }
+
+  #watchTrack(track) {
+    const name = track.kind === "video" ? "camera" : "microphone";
+    const mine = () => this.state !== State.CLOSED && this.#track(name) === track;
+    const hold = (paused) => {
+      if (!mine() || this.paused.has(track) === paused) return;
+      if (paused) this.paused.add(track);
+      else this.paused.delete(track);
+      this.onswitches(this.switches);
+    };
+    let held = track.muted;
+    const look = () => setTimeout(() => held && hold(true), PAUSED_MS);
+    if (held) look();
+    track.addEventListener("mute", () => {
+      held = true;
+      look();
+    });
+    track.addEventListener("unmute", () => {
+      held = false;
+      hold(false);
+    });
+    track.addEventListener("ended", () => {
+      if (!mine()) return;
+      this.onswitches(this.switches);
+      if (!document.hidden) this.ongone(name);
+    });
+  }
+
+  /** One device at a time is replaced: phones open one camera only. */
+  #replace(name, wish) {
+    this.replacing = (this.replacing ?? Promise.resolve()).catch(() => {}).then(() => this.#replaceNow(name, wish));
+    return this.replacing;
+  }
+
+  async #replaceNow(name, wish) {
+    const old = this.#track(name);
+    const former = pick(old.getSettings());
+    old.stop();
+    try {
+      await this.#open(name, old, wish);
+    } catch (error) {
+      await this.#open(name, old, former).catch(() => this.onswitches(this.switches));
+      throw explain(error, { [KINDS[name]]: true });
     }
   }
 
-  async #replaceVideo(old, video) {
-    const fresh = (await navigator.mediaDevices.getUserMedia({ video })).getVideoTracks()[0];
-    fresh.enabled = old.enabled;
-    for (const track of this.stream.getVideoTracks()) this.stream.removeTrack(track);
+  async #open(name, old, wish) {
+    const kind = KINDS[name];
+    const { facingMode: _, ...base } = this.constraints[kind];
+    const fresh = (await navigator.mediaDevices.getUserMedia({ [kind]: { ...base, ...wish } })).getTracks()[0];
+    if (this.state === State.CLOSED) return fresh.stop();
+    fresh.enabled = this.wanted[name];
+    this.stream.removeTrack(old);
     this.stream.addTrack(fresh);
-    const sender = this.peer?.getSenders().find((each) => each.track?.kind === "video" || each.track === old);
-    await sender?.replaceTrack(fresh);
-    this.#watchTracks();
-    this.#showLocal();
+    await this.peer?.getSenders().find((each) => each.track === old)?.replaceTrack(fresh);
+    this.#watchTrack(fresh);
+    if (name === "camera") this.#showLocal();
+    this.onswitches(this.switches);
   }
 }
+
+/** As a wish for getUserMedia: the same device again. */
+const pick = ({ deviceId, facingMode }) => (facingMode ? { facingMode } : deviceId ? { deviceId: { exact: deviceId } } : {});
 
 function preferVp8(peer) {
   const codecs = RTCRtpReceiver.getCapabilities?.("video")?.codecs;
@@ -365,7 +454,7 @@ async function nextCamera({ facingMode, deviceId }) {
 }
 
 function barsOf(rtt, loss, received) {
-  if (!received) return 0;
+  if (!received && rtt === null) return 0;
   if ((rtt ?? 0) < 150 && loss < 2) return 3;
   if ((rtt ?? 0) < 400 && loss < 8) return 2;
   return 1;

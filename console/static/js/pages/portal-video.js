@@ -1,12 +1,15 @@
 // 视频验证 of the investor: before, waiting, in the call. When the case moves, the page follows by itself.
 import { Call, State } from "../call.js";
+import { Devices } from "../devices.js";
 import { confirmDialog } from "../dialog.js";
 import { icon } from "../icons.js";
 import { Line } from "../line.js";
 import { connect } from "../live.js";
 import { keepAwake, openMedia, stopMedia } from "../media.js";
+import { Reporter, showNetwork } from "../network.js";
 import { ready } from "../ready.js";
 import { allowSound, ring } from "../ring.js";
+import { Switches } from "../switches.js";
 import { toast } from "../toast.js";
 
 const main = document.querySelector("main");
@@ -51,7 +54,10 @@ function moved(status) {
 
 async function arrived(again) {
   if (stage === "call") {
-    if (again) await lookAfterCall();
+    if (again) {
+      switches?.again();
+      await lookAfterCall();
+    }
   } else if (QUEUES.has(stage)) await askPlace();
 }
 
@@ -149,6 +155,8 @@ if (stage === "waiting") {
 
 let call = null;
 let line = null;
+let devices = null;
+let switches = null;
 const FATAL = new Set(["call_over", "not_acknowledged", "404", "signed_out"]);
 
 if (stage === "call" && $("[data-room]")) {
@@ -157,8 +165,13 @@ if (stage === "call" && $("[data-room]")) {
     $("#co-t").focus({ preventScroll: true });
     $("[data-agree]").addEventListener("submit", agree);
   }
-  $("[data-mute]").addEventListener("click", mute);
+  devices = new Devices($("#devices"), () => call);
+  $("[data-mute]").addEventListener("click", () => call?.mute(call.switches.microphone !== "off"));
+  $("[data-camera]").addEventListener("click", () => call?.camera(call.switches.camera === "off"));
   $("[data-switch]").addEventListener("click", turn);
+  $("[data-text-seen]").addEventListener("click", () => ($("[data-text]").hidden = true));
+  $("[data-code]").addEventListener("submit", answerCode);
+  document.addEventListener("visibilitychange", comeAndGo);
   $("[data-leave]").addEventListener("click", leave);
   $("[data-return]").addEventListener("click", () => location.reload());
   ready("portal-video");
@@ -193,6 +206,8 @@ function enter() {
       then: (left) => (left === null ? "请不要关闭本页。" : left ? `请稍候，还剩 ${left} 秒。超过后您回到队首，不用重新排队。` : "正在为您回到队首，请稍候。"),
     },
   });
+  const reporter = new Reporter((stats) => live.tell("network", { case_no: caseNo, ...stats }));
+  switches = new Switches({ other: "witness", place: $("[data-peer-off]"), report: (states) => ask("switch", states) });
   call = new Call({
     localVideo: $("[data-local]"),
     remoteVideo: $("[data-remote]"),
@@ -202,11 +217,18 @@ function enter() {
     onstate: (state, words, error) => {
       line.own(state === State.RECONNECTING);
       if (state === State.FAILED) say(`${error?.message ?? words}${error?.fix ? `。${error.fix}` : ""}`);
-      else if (state === State.CONNECTED) say("正在等待认证人员的画面");
+      else if (state === State.CONNECTED) say(switches.dark ? "" : "正在等待认证人员的画面");
       else if (state !== State.CLOSED) say(words);
+      if (state !== State.CONNECTED) showNetwork($("[data-network]"), "您", null);
     },
-    onstats: (stats) => say(stats.fps > 0 ? "" : "正在等待认证人员的画面"),
+    onstats: (stats) => {
+      say(stats.fps > 0 || switches.dark ? "" : "正在等待认证人员的画面");
+      showNetwork($("[data-network]"), "您", stats);
+      reporter.stats(stats);
+    },
     ontrouble: (text) => toast(text, "wait"),
+    onswitches: (states) => switches.own(states),
+    ongone: (name) => devices.offer(name),
   });
   call.start().catch((error) => {
     if (FATAL.has(error.code)) follow();
@@ -225,7 +247,8 @@ function say(text) {
 function heard(pushed) {
   const { event } = pushed;
   line?.told(pushed);
-  if (event === "marked") lookAfterCall();
+  switches?.told(pushed.switches);
+  if (event === "marked" || event === "text" || event === "challenge") lookAfterCall();
   else if (event === "moved") call?.reconnect();
   else if (event === "back") toast("已重新接通，请继续。", "ok", { seconds: 3 });
   else if (event === "restarted") location.reload(); // name, licence and consent are shown anew
@@ -238,6 +261,9 @@ async function lookAfterCall() {
     const state = await ask("call_state");
     if (!state.call) return follow();
     line?.told(state);
+    switches?.told(state.switches);
+    showText(state.text);
+    showChallenge(state.challenge);
     $("[data-cue]").textContent = state.cue ?? "核对完成，请等待认证人员给出结论。";
     $("[data-frame]").hidden = !state.frame;
   } catch (error) {
@@ -245,12 +271,86 @@ async function lookAfterCall() {
   }
 }
 
-function mute(event) {
-  const button = event.currentTarget;
-  const on = button.getAttribute("aria-pressed") !== "true";
-  call?.mute(on);
-  button.setAttribute("aria-pressed", String(on));
-  button.lastElementChild.textContent = on ? "已静音" : "静音";
+// --- what the witness writes and asks
+
+let textShown = "";
+
+function showText(text) {
+  if (!text || text.id === textShown) return;
+  textShown = text.id;
+  $("[data-text] p").textContent = text.text;
+  $("[data-text]").hidden = false;
+}
+
+let challenge = null;
+
+function showChallenge(asked) {
+  const other = asked?.id !== challenge?.id;
+  challenge = asked;
+  const [digits, form] = [$("[data-digits]"), $("[data-code]")];
+  digits.hidden = asked?.kind !== "digits";
+  form.hidden = asked?.kind !== "sms";
+  $("[data-cue-box]").hidden = Boolean(asked);
+  if (!asked || !other) return;
+  $("[data-digits-shown]").textContent = [...asked.digits].join(" ");
+  form.reset();
+  sayOfCode("");
+}
+
+function sayOfCode(text) {
+  const place = $("[data-code-said]");
+  place.textContent = text;
+  place.hidden = !text;
+  $("#code").setAttribute("aria-invalid", String(Boolean(text)));
+}
+
+let attempt = null; // what was typed and the name of this try: sent again it is the same try
+
+async function answerCode(event) {
+  event.preventDefault();
+  const field = $("#code");
+  const code = field.value.replace(/\s/g, "");
+  if (!challenge || !/^\d{6}$/.test(code)) {
+    sayOfCode("请输入短信里的 6 位数字。");
+    return field.focus();
+  }
+  const of = `${challenge.id} ${code}`;
+  if (attempt?.of !== of) attempt = { of, id: crypto.randomUUID() };
+  const button = event.target.querySelector("button");
+  button.setAttribute("aria-busy", "true");
+  try {
+    const answered = (await ask("answer_code", { id: challenge.id, attempt: attempt.id, code })).challenge;
+    attempt = null;
+    if (answered.result) showChallenge(null);
+    if (answered.result === "right") toast("验证通过。", "ok", { seconds: 4 });
+    else if (answered.result) toast("三次都不对，这次验证结束。请听认证人员安排。", "wait");
+    else {
+      field.value = "";
+      field.focus();
+      sayOfCode(`数字不对，还可以试 ${answered.left} 次。请核对最近一条短信。`);
+    }
+  } catch (error) {
+    sayOfCode(error.message);
+    if (error.code === "challenge_over") lookAfterCall();
+  }
+  button.removeAttribute("aria-busy");
+}
+
+// --- another app in front, and back
+
+async function comeAndGo() {
+  if (!call || going) return;
+  if (document.hidden) {
+    switches.own(call.switches);
+    return;
+  }
+  try {
+    await call.wake();
+  } catch (error) {
+    toast(`${error.message}。${error.fix ?? ""}`, "bad");
+  }
+  switches.own(call.switches);
+  lookAfterCall();
 }
 
 async function turn() {

@@ -8,8 +8,7 @@ import { connect } from "../live.js";
 import { enable, ready } from "../ready.js";
 import { wireRejection } from "../rejection.js";
 import { toast } from "../toast.js";
-
-// icons: microphone microphone-off
+import { Towards } from "../towards.js";
 
 const HEARTBEAT_MS = 20_000;
 const main = document.querySelector("main");
@@ -26,6 +25,7 @@ const live = connect("/seat", {
   seats: ({ branch }) => mine(branch) && refresh("pill", "team", "today", "states", "queue"),
   seat: (pushed) => fence !== null && pushed.fence > fence && !changing && stop(),
   call: heardOfCall,
+  network: (stats) => stats.session_no === session && towards?.network(stats),
 });
 
 const mine = (branch) => String(branch) === main.dataset.branch;
@@ -54,6 +54,7 @@ function hold(seat) {
 /** The line was down: perhaps another page sat down meanwhile, perhaps the call was ended. */
 async function comeBack() {
   await beat();
+  towards?.again();
   if (session) lookAtLine();
   refresh(...parts());
 }
@@ -137,6 +138,7 @@ async function renew(name) {
   old.replaceWith(fresh);
   if (name === "rec") consented();
   if (name === "verdict") showAfter();
+  if (name === "challenge") towards.challenged();
   if (focused) document.getElementById(focused)?.focus();
 }
 
@@ -156,8 +158,6 @@ document.addEventListener("click", (event) => {
   else if ((el = on("[data-flag]"))) flag(el);
   else if ((el = on("[data-look]"))) look(el);
   else if ((el = on("[data-then]"))) then(el);
-  else if ((el = on("[data-mute]"))) mute(el);
-  else if (on("[data-switch]")) switchCamera();
 });
 
 // --- idle: states
@@ -247,9 +247,21 @@ function startCall() {
     },
     onstats: showStats,
     ontrouble: (text) => toast(text, "wait"),
+    ...towards.wishes,
   });
+  towards.call = call;
   call.start().catch((error) => toast(`${error.message}${error.fix ? `。${error.fix}` : ""}`, "bad"));
 }
+
+// --- in the call: towards the investor
+
+const towards =
+  session &&
+  new Towards({
+    ask: (name, payload) => live.ask(name, { fence, call: session, ...payload }),
+    act: (name, payload) => act(name, { call: session, ...payload }),
+    refresh: (...names) => refresh(...names),
+  });
 
 // --- in the call: a broken line
 
@@ -266,7 +278,9 @@ const line =
 
 async function lookAtLine() {
   try {
-    line.told(await live.ask("line", { fence, call: session }));
+    const state = await live.ask("line", { fence, call: session });
+    line.told(state);
+    towards.told(state);
   } catch (error) {
     if (error.code === "call_over" && !leaving) location.assign("/seat");
   }
@@ -310,8 +324,8 @@ function showStats(stats) {
   net.querySelector(".bars").dataset.bars = stats.bars;
   net.querySelector("span").textContent = networkWords(stats);
   document.querySelector("[data-peer-size]").textContent = stats.width ? `　${stats.width < stats.height ? "竖屏" : "横屏"} ${stats.width}×${stats.height}` : "";
-  still = stats.fps > 0 ? 0 : still + 1;
-  if (stats.fps > 0) {
+  still = stats.fps > 0 || towards.dark ? 0 : still + 1;
+  if (stats.fps > 0 || towards.dark) {
     there = true;
     left = false;
     say("");
@@ -335,6 +349,9 @@ function heardOfCall(pushed) {
   } else if (pushed.event === "joined") left = false;
   else if (pushed.event === "marked") refresh("checklist", "verdict", "script", "facts");
   else if (pushed.event === "checked") refresh("facts", "verdict");
+  else if (pushed.event === "switched") towards.told(pushed);
+  else if (pushed.event === "text") refresh("said");
+  else if (pushed.event === "challenge") refresh("challenge");
   else if (pushed.event === "ended" && !leaving) location.assign("/seat");
 }
 
@@ -343,21 +360,6 @@ function consented() {
   const clock = document.querySelector("[data-part=rec]");
   there ||= Boolean(clock?.dataset.acknowledged);
   document.querySelector("[data-rec-copy]")?.replaceChildren(...[...(clock?.childNodes ?? [])].map((node) => node.cloneNode(true)));
-}
-
-function mute(button) {
-  const on = button.getAttribute("aria-pressed") !== "true";
-  call?.mute(on);
-  button.setAttribute("aria-pressed", String(on));
-  button.querySelector("span").textContent = on ? "已静音" : "静音";
-}
-
-async function switchCamera() {
-  try {
-    if (!(await call?.switchCamera())) toast("没有找到另一个摄像头。", "act");
-  } catch (error) {
-    toast(`${error.message}。${error.fix ?? ""}`, "bad");
-  }
 }
 
 // --- in the call: evidence and verdict
