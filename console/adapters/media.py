@@ -113,8 +113,8 @@ class MediaNodes:
         Both sides of a session belong on one node: ask once per session and keep the name with it. `reservation` names it for
         `give_back`; one that nobody gives back lapses by itself.
         """
-        args = [reservation or uuid.uuid4().hex, RESERVED_SECONDS, FORGET_NODE_AFTER]
-        node = self._place(keys=[NODES_KEY], args=args)
+        name = reservation or uuid.uuid4().hex
+        node = self._place(keys=[NODES_KEY], args=[name, RESERVED_SECONDS, FORGET_NODE_AFTER])
         if not node:
             raise NoMediaNode("no media node has a place")
         return _text(node)
