@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.cases.models import Case
 from console.db import Base
-from console.people.models import Branch, Staff
+from console.people.models import Branch, Broker, Staff
 from console.vault import EncryptedText
 
 
@@ -175,4 +175,123 @@ class UrgentRequest(Base):
             sqlite_where=text("granted IS NULL"),
             postgresql_where=text("granted IS NULL"),
         ),
+    )
+
+
+# --- appointments
+
+
+WEEKDAYS = ("周一", "周二", "周三", "周四", "周五", "周六", "周日")
+
+
+class Roster(Base):
+    """排班: so many seats of a branch take appointments from one time of the (Shanghai) day to another, on a weekday (0: Monday) or on
+    one day. A day that has rows of its own goes by them alone. Rows of the same day add up.
+    """
+
+    __tablename__ = "rosters"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"), index=True)
+    weekday: Mapped[int | None]
+    day: Mapped[date | None]
+    starts_at: Mapped[str] = mapped_column(String(5))
+    ends_at: Mapped[str] = mapped_column(String(5))
+    seats: Mapped[int]
+    branch: Mapped[Branch] = relationship()
+    __table_args__ = (
+        CheckConstraint("(weekday IS NULL) <> (day IS NULL)", name="weekday_or_day"),
+        CheckConstraint("weekday BETWEEN 0 AND 6", name="weekday"),
+        CheckConstraint("seats BETWEEN 0 AND 99", name="seats"),
+        CheckConstraint("starts_at < ends_at", name="ends_after_it_starts"),
+    )
+
+    def __str__(self) -> str:
+        when = self.day.isoformat() if self.day is not None else WEEKDAYS[self.weekday or 0]
+        return f"{when} {self.starts_at} 至 {self.ends_at}"
+
+
+class Holiday(Base):
+    """休息日: no video on this (Shanghai) day, at one branch or, with no branch, at all of the broker's."""
+
+    __tablename__ = "holidays"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    broker_id: Mapped[int] = mapped_column(ForeignKey("brokers.id"))
+    branch_id: Mapped[int | None] = mapped_column(ForeignKey("branches.id"))
+    day: Mapped[date]
+    title: Mapped[str] = mapped_column(String(40))
+    active: Mapped[bool] = mapped_column(default=True)
+    broker: Mapped[Broker] = relationship()
+    branch: Mapped[Branch | None] = relationship()
+    __table_args__ = (
+        UniqueConstraint("broker_id", "day", "branch_id"),
+        Index(
+            "uq_holidays_everywhere",
+            "broker_id",
+            "day",
+            unique=True,
+            sqlite_where=text("branch_id IS NULL"),
+            postgresql_where=text("branch_id IS NULL"),
+        ),
+    )
+
+    def __str__(self) -> str:
+        return f"{self.day.isoformat()} {self.title}"
+
+
+class AppointmentState(StrEnum):
+    """``kept``: in the queue in time; ``served``: answered; ``missed``: not in the queue in time."""
+
+    BOOKED = "booked"
+    KEPT = "kept"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+    SERVED = "served"
+
+
+APPOINTMENT_TITLES = {
+    AppointmentState.BOOKED: "已预约",
+    AppointmentState.KEPT: "已到",
+    AppointmentState.CANCELLED: "已取消",
+    AppointmentState.MISSED: "未到",
+    AppointmentState.SERVED: "已接通",
+}
+LIVE = text("state IN ('booked', 'kept')")
+
+
+class Appointment(Base):
+    """预约视频. ``place``: which of the slot's places, from 0; nobody else may have it while this one is live (booked or kept).
+
+    ``changes``: how often its time was changed. ``reminded_at``: the message before the slot was claimed by one sweep.
+    """
+
+    __tablename__ = "appointments"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
+    slot_at: Mapped[datetime]
+    minutes: Mapped[int]
+    place: Mapped[int]
+    state: Mapped[AppointmentState] = mapped_column(default=AppointmentState.BOOKED)
+    booked_at: Mapped[datetime]
+    booked_by: Mapped[str] = mapped_column(String(40))
+    changes: Mapped[int] = mapped_column(default=0)
+    reminded_at: Mapped[datetime | None]
+    arrived_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str | None] = mapped_column(String(40))
+    case: Mapped[Case] = relationship()
+    branch: Mapped[Branch] = relationship()
+    __table_args__ = (
+        CheckConstraint("place >= 0", name="place"),
+        Index(
+            "uq_appointments_live_place",
+            "branch_id",
+            "slot_at",
+            "place",
+            unique=True,
+            sqlite_where=LIVE,
+            postgresql_where=LIVE,
+        ),
+        Index("uq_appointments_live_case", "case_id", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
+        Index("ix_appointments_day", "branch_id", "slot_at"),
     )
