@@ -27,9 +27,7 @@ from .locks import Locks
 from .models import CheckMark, CheckResult, ReasonUse, Recording, Suspicion, Verdict, VideoSession
 from .script import Item, items_of
 from .snapshots import SNAPSHOTS, best, shots_for
-
-LONGEST_NOTE = 400
-LONGEST_WORDS = 200
+from .words import NOTE, REMARK, WORDS, written
 
 
 class CallOver(Problem):
@@ -132,9 +130,9 @@ def acknowledge(session: Session, call: VideoSession, stamp: Stamp) -> VideoSess
 
 
 def write_note(session: Session, call: VideoSession, text: str) -> None:
-    """备注 of the witness; the investor never reads it."""
+    """备注 of the witness; the investor never reads it. Raises TooLong."""
     _require_live(call)
-    call.internal_note = text.strip()[:LONGEST_NOTE]
+    call.internal_note = written(text, NOTE, "internal_note", "备注")
 
 
 # --- evidence
@@ -247,7 +245,7 @@ def check_fields(
     if not names or not set(names) <= known.keys():
         raise UnknownItem(names)
     title = "" if result is CheckResult.OK else _chosen(session, ReasonUse.FIELD, [reason])[0]
-    said = words.strip()[:LONGEST_WORDS] or None
+    said = written(words, WORDS, "flag-words", "说明") or None
     made = [_write_mark(session, call, known[name].item, result, at, stamp, reason=title, words=said) for name in names]
     told = {"fields": names, "result": result.value, "reason": reason}
     note(call.case, Happening.FIELD_CHECKED, stamp, session=call.session_no, **told)
@@ -306,11 +304,16 @@ def pass_video(session: Session, call: VideoSession, stamp: Stamp) -> None:
 def reject(
     session: Session, call: VideoSession, reason_codes: list[str], remark: str, internal_note: str, stamp: Stamp
 ) -> None:
-    """驳回 to every step that the reasons blame. Raises UnknownReason."""
+    """驳回 to every step that the reasons blame. Raises UnknownReason, TooLong."""
     _require_live(call)
     reasons = reasons_by_code(session, call.case, reason_codes)
     transitions.reject(
-        call.case, reasons, stamp, desk=Desk.SEAT, remark=remark.strip(), internal_note=internal_note.strip()
+        call.case,
+        reasons,
+        stamp,
+        desk=Desk.SEAT,
+        remark=written(remark, REMARK, "remark", "写给投资者的补充说明"),
+        internal_note=written(internal_note, NOTE, "internal_note", "内部备注"),
     )
     end(session, call, Verdict.REFUSED if call.case.status is Status.REFUSED else Verdict.REJECTED, stamp)
 
@@ -327,14 +330,14 @@ def technical_failure(session: Session, call: VideoSession, stamp: Stamp, *, why
 
 
 def suspect(session: Session, call: VideoSession, signs: list[str], words: str, stamp: Stamp) -> Suspicion:
-    """可疑: the case leaves the queue and waits for a supervisor's decision. Raises UnknownShortReason."""
+    """可疑: the case leaves the queue and waits for a supervisor's decision. Raises UnknownShortReason, TooLong."""
     _require_live(call)
     call.grounds = _chosen(session, ReasonUse.SIGN, signs)
     apply(call.case, Action.SUSPECT, stamp, detail={"session": call.session_no, "why": "、".join(call.grounds)})
     raised = Suspicion(
         session=call,
         branch_id=call.case.branch_id,
-        words=words.strip()[:LONGEST_NOTE] or None,
+        words=written(words, NOTE, "words", "说明") or None,
         raised_by=call.witness_id,
         raised_person=call.witness_person,
         raised_at=stamp.at,

@@ -305,7 +305,7 @@ def pass_video(payload: Any = None) -> dict[str, Any]:
 def reject(payload: Any = None) -> dict[str, Any]:
     """{fence, call, reasons, remark?, internal_note?}"""
     codes = _texts(payload, "reasons")
-    remark, internal = _text(payload, "remark", "")[:200], _text(payload, "internal_note", "")[:400]
+    remark, internal = _text(payload, "remark", ""), _text(payload, "internal_note", "")
     return _of_call(acts.reject(_fence(payload), _call(payload), codes, remark, internal))
 
 

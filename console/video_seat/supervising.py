@@ -3,9 +3,9 @@
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
-from werkzeug.wrappers import Response
 
 from console.access import case_or_404, my_staff, staff_only, stamp
 from console.cases.blame import blames
@@ -17,7 +17,8 @@ from . import service, suspicions
 from .locks import marks_of
 from .models import OUTCOME_TITLES, Suspicion
 from .script import items_of, title_of
-from .views import bp
+from .views import again_with, bp
+from .words import TooLong
 
 supervisors = staff_only(Role.SUPERVISOR)
 
@@ -26,10 +27,13 @@ supervisors = staff_only(Role.SUPERVISOR)
 @supervisors
 def held() -> str:
     """Those that wait, the oldest opened unless ``call`` names one (a decided one as well)."""
+    return _page(request.args.get("call"))
+
+
+def _page(chosen: str | None, again: dict[str, Any] | None = None) -> str:
     staff = my_staff()
     with reading() as session:
         waiting = suspicions.waiting(session, staff)
-        chosen = request.args.get("call")
         current = _one_or_404(session, staff, chosen) if chosen else waiting[0] if waiting else None
         return render_template(
             "video_seat/held.html",
@@ -37,6 +41,7 @@ def held() -> str:
             recent=suspicions.recent(session, staff),
             current=current,
             outcome_titles=OUTCOME_TITLES,
+            again=again,
             **(_shown(session, current, staff) if current else {}),
         )
 
@@ -77,7 +82,7 @@ def _shown(session: Session, suspicion: Suspicion, staff: Staff) -> dict[str, An
 
 @bp.post("/seat/held/<session_no>/<decision>")
 @supervisors
-def decide(session_no: str, decision: str) -> Response:
+def decide(session_no: str, decision: str) -> ResponseReturnValue:
     """release with words; reject with reason (several), remark and internal_note."""
     form = request.form
     try:
@@ -87,7 +92,7 @@ def decide(session_no: str, decision: str) -> Response:
             if decision == "release":
                 suspicions.release(session, suspicion, staff, form.get("words", ""), stamp())
             elif decision == "reject":
-                remark, words = form.get("remark", "")[:200], form.get("internal_note", "")
+                remark, words = form.get("remark", ""), form.get("internal_note", "")
                 suspicions.reject(session, suspicion, staff, form.getlist("reason"), remark, words, stamp())
             else:
                 raise NotFound
@@ -96,6 +101,11 @@ def decide(session_no: str, decision: str) -> Response:
                 if suspicion.outcome
                 else ""
             )
+    except TooLong as refused:
+        flash(refused.text, "bad")
+        return _page(
+            session_no, again_with(refused, "#release" if decision == "release" else "#reject")
+        ), refused.status
     except Problem as problem:
         flash(problem.text, "bad")
         return redirect(url_for("video_seat.held", call=session_no), 303)

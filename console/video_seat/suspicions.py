@@ -16,8 +16,8 @@ from console.queues.models import Ticket
 from console.stamp import Stamp
 
 from .models import Outcome, Suspicion, VideoSession
+from .words import NOTE, REMARK, written
 
-LONGEST_WORDS = 400
 RECENT = 8
 
 
@@ -81,7 +81,8 @@ def may_decide(suspicion: Suspicion, staff: Staff) -> bool:
 
 def release(session: Session, suspicion: Suspicion, staff: Staff, words: str, stamp: Stamp) -> Ticket:
     """Back to the head of the queue, for another witness. Raises SameHands, AlreadyDecided, WordsMissing."""
-    if not 2 <= len(words.strip()) <= LONGEST_WORDS:
+    words = written(words, NOTE, "words", "核实情况")
+    if len(words) < 2:
         raise WordsMissing
     _take(session, suspicion, staff)
     call = suspicion.session
@@ -100,7 +101,8 @@ def reject(
     _take(session, suspicion, staff)
     case = suspicion.session.case
     reasons = reasons_by_code(session, case, codes)
-    told = {"remark": remark.strip(), "internal_note": words.strip()[:LONGEST_WORDS]}
+    words = written(words, NOTE, "internal_note", "内部备注")
+    told = {"remark": written(remark, REMARK, "remark", "写给投资者的补充说明"), "internal_note": words}
     transitions.reject(case, reasons, stamp, desk=Desk.SEAT, **told)
     outcome = Outcome.REFUSED if case.status is Status.REFUSED else Outcome.REJECTED
     _decide(session, suspicion, staff, outcome, words, stamp)
@@ -116,6 +118,6 @@ def _take(session: Session, suspicion: Suspicion, staff: Staff) -> None:
 
 
 def _decide(session: Session, suspicion: Suspicion, staff: Staff, outcome: Outcome, words: str, stamp: Stamp) -> None:
-    suspicion.outcome, suspicion.decision_words = outcome, words.strip()[:LONGEST_WORDS] or None
+    suspicion.outcome, suspicion.decision_words = outcome, words or None
     suspicion.decided_by, suspicion.decided_person, suspicion.decided_at = staff.id, staff.person, stamp.at
     session.flush()

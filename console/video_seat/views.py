@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
@@ -24,10 +25,12 @@ from .locks import Locks, marks_of
 from .models import VERDICT_TITLES, CheckMark, CheckResult, ReasonUse, Verdict, VideoSession
 from .script import Item, items_of
 from .snapshots import SHOTS, to_retake
+from .words import TooLong
 
 bp = Blueprint("video_seat", __name__)
 witnesses = staff_only(Role.WITNESS, Role.SUPERVISOR)
 IDLE_PARTS = ("pill", "counts", "queue", "next", "today", "states", "team")
+DIALOGS = {"pass": "#note", "technical-failure": "#fault", "reject": "#reject", "suspect": "#suspect"}
 CALL_PARTS = ("pill", "counts", "queue", "rec", "facts", "checklist", "tray", "verdict", "script", "challenge", "said")
 
 
@@ -69,7 +72,7 @@ def answer_next() -> Response:
 
 @bp.post("/seat/call/<session_no>/<verdict>")
 @witnesses
-def judge(session_no: str, verdict: str) -> Response:
+def judge(session_no: str, verdict: str) -> ResponseReturnValue:
     """pass and technical-failure with why, both with internal_note; reject with reason (several), remark and internal_note; suspect with
     sign (several) and words. ``then``: what follows, see acts.afterwards. The next page says what happened.
     """
@@ -78,21 +81,40 @@ def judge(session_no: str, verdict: str) -> Response:
         flash(_said(session_no), "ok")
         if not acts.afterwards(_fence(), request.form.get("then", "")):
             flash("现在没有人排队，您仍在线。", "act")
+    except TooLong as refused:
+        return _typed_again(refused, DIALOGS[verdict]), refused.status
     except Problem as problem:
         flash(problem.text, "bad")
     return redirect(url_for("video_seat.seat"), 303)
 
 
+def _typed_again(refused: TooLong, dialog: str) -> str:
+    """The page of the call with what was typed and chosen in the form that was refused: nothing is lost."""
+    flash(refused.text, "bad")
+    with reading() as session:
+        call = service.live_call_of(session, my_staff().id)
+        if call is None:
+            return render_template("video_seat/idle.html", **(shown := _shown(session)), **_idle(session, shown))
+        again = again_with(refused, dialog)
+        return render_template("video_seat/call.html", again=again, **_shown(session), **_in_call(session, call))
+
+
+def again_with(refused: TooLong, dialog: str) -> dict[str, Any]:
+    """For remarks.js: which dialog to open, with what in its fields, and the field that was refused."""
+    typed = {name: values for name, values in request.form.lists() if name not in ("csrf_token", "fence")}
+    return {"dialog": dialog, "field": refused.field, "typed": typed}
+
+
 def _judge(session_no: str, verdict: str) -> None:
-    form, note = request.form, request.form.get("internal_note", "")[:400]
+    form, note = request.form, request.form.get("internal_note", "")
     if verdict == "pass":
         acts.pass_video(_fence(), session_no, note)
     elif verdict == "technical-failure":
         acts.technical_failure(_fence(), session_no, form.get("why", ""), note)
     elif verdict == "reject":
-        acts.reject(_fence(), session_no, form.getlist("reason"), form.get("remark", "")[:200], note)
+        acts.reject(_fence(), session_no, form.getlist("reason"), form.get("remark", ""), note)
     elif verdict == "suspect":
-        acts.suspect(_fence(), session_no, form.getlist("sign"), form.get("words", "")[:400])
+        acts.suspect(_fence(), session_no, form.getlist("sign"), form.get("words", ""))
     else:
         raise NotFound
 

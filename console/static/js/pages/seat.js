@@ -7,6 +7,7 @@ import { Line } from "../line.js";
 import { connect } from "../live.js";
 import { enable, ready } from "../ready.js";
 import { wireRejection } from "../rejection.js";
+import { wireRemarks } from "../remarks.js";
 import { toast } from "../toast.js";
 import { Towards } from "../towards.js";
 
@@ -494,5 +495,6 @@ if (session) {
       if (!own.value) own.value = noted.value;
     });
   }
+  wireRemarks();
 }
 document.querySelector("main h1")?.focus({ preventScroll: true });
