@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -16,7 +16,7 @@ from console.certificates.models import Certificate
 from console.evidence import service as evidence
 from console.evidence.models import KIND_TITLES, WARNING_TITLES, Evidence, Kind, State, Variant
 from console.people.models import Staff
-from console.video_seat import copies, timeline
+from console.video_seat import copies, incidents, timeline
 from console.video_seat.locks import marks_of
 from console.video_seat.models import CheckMark, CheckResult, Recording, VideoSession
 from console.video_seat.script import title_of
@@ -93,11 +93,21 @@ class Segment:
 
 @dataclass(frozen=True)
 class Moment:
-    """A question or a field where it was marked; ``at`` in ms on the call's clock."""
+    """A question or a field where it was marked, or a challenge where it was answered; ``at`` in ms on the call's clock."""
 
     at: int
     title: str
     ok: bool
+
+
+@dataclass(frozen=True)
+class Note:
+    """A text to the investor, or a time in which a side was muted or dark; ``at`` in ms on the call's clock."""
+
+    at: int
+    title: str
+    group: str
+    warns: bool
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,7 @@ class Call:
     sides: dict[str, list[Segment]]
     moments: list[Moment]
     gaps: list[Gap]
+    notes: list[Note]
     view: str = ""
     burned_in: bool = True
 
@@ -165,6 +176,7 @@ def _call(call: VideoSession) -> Call:
         sides=sides,
         moments=moments(call),
         gaps=gaps(call, zero, length),
+        notes=notes(call),
         view=view.public_id if view else "",
         burned_in=bool(view and view.facts["burned_in"]),
     )
@@ -178,9 +190,24 @@ def _segment(recording: Recording, zero: datetime) -> Segment:
 
 
 def moments(call: VideoSession) -> list[Moment]:
-    """What counts of the marks, in the order of time."""
+    """What counts of the marks, and every challenge, in the order of time."""
     zero, length = clock_zero(call), copies.length_ms(call)
-    return [_moment(call, mark, zero, length) for mark in sorted(marks_of(call).values(), key=lambda mark: mark.at)]
+    found = [_moment(call, mark, zero, length) for mark in marks_of(call).values()]
+    for told in incidents.of_challenges(call, datetime.now(UTC)):
+        title = f"口令 {told.title}" + ("" if told.recorded else "（没有录上）")
+        found.append(Moment(_within(told.at - zero, length), title, told.kind == "ok" and told.recorded))
+    return sorted(found, key=lambda moment: moment.at)
+
+
+def notes(call: VideoSession) -> list[Note]:
+    """What else was told or turned off, in the order of time."""
+    zero, length = clock_zero(call), copies.length_ms(call)
+    told = [each for each in incidents.of(call, datetime.now(UTC)) if each.group != incidents.CHALLENGE]
+    return [Note(_within(each.at - zero, length), each.title, each.group, bool(each.kind)) for each in told]
+
+
+def _within(span: timedelta, length: int) -> int:
+    return min(max(0, _ms(span)), length)
 
 
 def call_of(session: Session, case: Case, session_no: str) -> VideoSession | None:
@@ -191,7 +218,7 @@ def call_of(session: Session, case: Case, session_no: str) -> VideoSession | Non
 
 
 def _moment(call: VideoSession, mark: CheckMark, zero: datetime, length: int) -> Moment:
-    at = min(max(0, _ms(mark.at - zero)), length)
+    at = _within(mark.at - zero, length)
     title = title_of(call, mark.item) + (f"：{mark.reason}" if mark.reason else "")
     return Moment(at, title, mark.result is CheckResult.OK)
 

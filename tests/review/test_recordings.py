@@ -12,8 +12,11 @@ from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.evidence import store
 from console.review import case_page
-from console.video_seat import copies, service, timeline
+from console.stamp import Stamp
+from console.video_seat import challenges, controls, copies, service, texts, timeline
+from console.video_seat.controls import State
 from console.video_seat.models import CheckMark, CheckResult, VideoSession
+from console.video_seat.timeline import Switch
 from tests import films
 from tests.review.given import case_in_review, video_of
 from tests.world import stamp
@@ -94,6 +97,29 @@ def test_only_a_film_without_time_in_its_picture_gets_captions(as_staff, call):
 def test_the_chapters_are_the_marked_moments(as_staff, call):
     text = as_staff("qinlang").get(address(call, "chapters.vtt")).get_data(as_text=True)
     assert "00:00:04.000 --> 00:00:08.900" in text
+
+
+def test_challenges_are_moments_too_and_texts_and_muted_times_stand_beside_them(as_staff, call):
+    def mark(seconds: float) -> Stamp:
+        return stamp("staff:1", NOW + timedelta(seconds=seconds))
+
+    with transaction() as session:
+        found = session.get_one(VideoSession, call.id)
+        found.ended_at = None
+        digits = challenges.ask_digits(session, found, "digits-001", mark(1)).digits
+        challenges.judge_digits(session, found, "digits-001", False, mark(2))
+        texts.send(session, found, "text-0001", "请靠近一点", mark(3))
+        for seconds, state in ((4, State.OFF), (6, State.ON)):
+            states = {Switch.MICROPHONE: state, Switch.CAMERA: State.ON}
+            controls.report(session, found, timeline.INVESTOR, states, mark(seconds))
+        found.ended_at = mark(9).at
+    client = as_staff("qinlang")
+    title = f"读数字 {' '.join(digits)}：读错"
+    page = client.get(address(call)).get_data(as_text=True)
+    assert f"口令 {title}" in client.get(address(call, "chapters.vtt")).get_data(as_text=True)
+    player, steps = page.split("事实与差异")
+    for shown in (player, steps):
+        assert title in shown and "请靠近一点" in shown and "投资者静音 2 秒" in shown
 
 
 def test_the_call_of_another_case_is_not_there(as_staff, call):

@@ -23,8 +23,9 @@ from console.queues import estimate, hours
 from console.queues import service as queues
 from console.queues.models import Priority, Ticket
 from console.stamp import Stamp
-from console.video_seat import line, service
+from console.video_seat import incidents, line, service
 from console.video_seat.facts import title_of
+from console.video_seat.incidents import Incident
 from console.video_seat.locks import marks_of
 from console.video_seat.models import VERDICT_TITLES, CheckMark, Suspicion, Verdict, VideoSession
 from console.video_seat.script import Item, items_of
@@ -198,6 +199,7 @@ class Shown:
     proofs: list[Proof]
     suspicion: Suspicion | None
     snapshots: list[Evidence]
+    incidents: list[tuple[Incident, timedelta]]
 
 
 def facts(session: Session, case: Case) -> dict[str, Any]:
@@ -221,4 +223,5 @@ def _shown(session: Session, call: VideoSession) -> Shown:
         proofs=proofs,
         suspicion=service.suspicion_of(session, call),
         snapshots=service.snapshots(session, call),
+        incidents=[(each, max(timedelta(), each.at - zero)) for each in incidents.of(call, datetime.now(UTC))],
     )
