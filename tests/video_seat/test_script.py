@@ -166,6 +166,23 @@ def test_an_instance_from_before_gets_its_questions_and_its_calls_keep_theirs(tm
     engine.dispose()
 
 
+@pytest.mark.parametrize("kept", [0, 2, 99])
+def test_an_instance_from_before_gets_the_phrases_for_the_investor_once(tmp_path, kept: int) -> None:
+    settings = Settings.from_env({"CONSOLE_HOME": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/old.db"})
+    command.upgrade(configuration(settings.database_url), "0003")
+    engine = sa.create_engine(settings.database_url)
+    with engine.begin() as old:
+        old.execute(sa.text(OLD[0]))
+    command.upgrade(configuration(settings.database_url), "0004")
+    with engine.begin() as half:
+        half.execute(sa.text("DELETE FROM short_reasons WHERE use = 'phrase' AND position > :kept"), {"kept": kept})
+    command.upgrade(configuration(settings.database_url), "0005")
+    with engine.begin() as new:
+        there = new.execute(sa.text("SELECT code FROM short_reasons WHERE use = 'phrase' ORDER BY position")).scalars()
+        assert list(there) == [each["code"] for each in table("short_reasons")["phrase"]]
+    engine.dispose()
+
+
 OLD = (
     "INSERT INTO brokers (id, broker_no, name, phone) VALUES (1, '1', 'x', '')",
     "INSERT INTO branches (id, broker_id, code, name, address, phone, opens_at, closes_at)"

@@ -1,0 +1,170 @@
+"""Both pages of a call in a real browser, with sockets and devices but without a media node that moves pictures."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+from console import db, live
+from console.people.models import OutgoingSms
+from console.video_seat.models import CallEventKind, VideoSession
+from tests.browser import launch_options
+from tests.video_seat.given import talking
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+PHONE, LANDSCAPE, DESK = {"width": 390, "height": 844}, {"width": 844, "height": 390}, {"width": 1440, "height": 900}
+SECONDS = 4000  # ms
+TRACK = "document.querySelector('[data-local]').srcObject.getVideoTracks()[0]"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(**launch_options())  # type: ignore[arg-type]
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    engine = live.socketio.server.eio
+    usual, engine.cors_allowed_origins = engine.cors_allowed_origins, [f"http://127.0.0.1:{server.port}"]
+    yield f"http://127.0.0.1:{server.port}"
+    engine.cors_allowed_origins = usual
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture
+def opened(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
+    """``opened(client, path, viewport)``: a browser of whoever this client is signed in as."""
+    contexts = []
+    broken: list[str] = []
+
+    def open_page(client: FlaskClient, path: str, viewport: dict[str, int]) -> Page:
+        context = browser.new_context(base_url=address, viewport=viewport, permissions=["camera", "microphone"])  # type: ignore[arg-type]
+        context.set_default_timeout(SECONDS)
+        contexts.append(context)
+        cookie = client.get_cookie("desk")
+        assert cookie is not None
+        context.add_cookies([{"name": "desk", "value": cookie.value, "url": address}])
+        page = context.new_page()
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert broken == []
+
+
+def kinds() -> list[CallEventKind]:
+    with db.reading() as session:
+        return [event.kind for event in session.scalars(select(VideoSession)).one().events]
+
+
+def code() -> str:
+    with db.reading() as session:
+        return re.findall(r"\d{6}", session.scalars(select(OutgoingSms)).one().text)[0]
+
+
+@pytest.mark.usefixtures("node")
+def test_what_one_side_does_the_other_side_sees(
+    opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient], as_investor: Callable[[str], FlaskClient]
+) -> None:
+    with db.transaction() as session:
+        path = f"/case/{talking(session).case.case_no}/video"
+    seat = opened(as_staff("luwenshan"), "/seat", DESK)
+    phone = opened(as_investor("周晚晴"), path, PHONE)
+    theirs, mine = seat.locator("[data-peer-off]"), phone.locator("[data-peer-off]")
+    mute, camera = phone.locator("[data-mute]"), phone.locator("[data-camera]")
+    expect(camera).to_be_enabled()
+    phone.wait_for_function("() => document.querySelector('[data-local]').videoWidth > 0")
+
+    # switches, by button and by key
+    mute.click()
+    expect(mute).to_have_attribute("aria-pressed", "true")
+    expect(mute).to_have_text("已静音")
+    expect(theirs).to_have_text("对方已静音")
+    mute.click()
+    expect(theirs).to_be_hidden()
+    expect(seat.locator("[data-mute]")).to_be_enabled()
+    seat.keyboard.press("o")
+    expect(mine).to_have_text("对方关闭了摄像头")
+    seat.keyboard.press("o")
+    expect(mine).to_be_hidden()
+
+    # a camera that goes away, and another one
+    phone.evaluate(f"() => {{ const track = {TRACK}; track.stop(); track.dispatchEvent(new Event('ended')); }}")
+    expect(phone.get_by_role("alert").filter(has_text="摄像头断开了")).to_be_visible()
+    expect(theirs).to_contain_text("对方的摄像头断开了")
+    choice = phone.get_by_label("摄像头")
+    expect(choice).to_have_value("")
+    choice.select_option(index=1)
+    expect(theirs).to_be_hidden()
+    assert phone.evaluate(f"() => {TRACK}.readyState") == "live"
+    phone.get_by_role("button", name="完成").click()
+
+    # another app in front: the phone pauses the camera and ends it; back again it is opened anew
+    phone.evaluate(
+        f"""() => {{
+            Object.defineProperty(document, "hidden", {{ value: true, configurable: true }});
+            {TRACK}.dispatchEvent(new Event("mute"));
+        }}"""
+    )
+    expect(theirs).to_contain_text("对方切到了后台，画面暂停")
+    phone.evaluate(
+        f"""() => {{
+            {TRACK}.stop();
+            delete document.hidden;
+            document.dispatchEvent(new Event("visibilitychange"));
+        }}"""
+    )
+    expect(theirs).to_be_hidden()
+    assert phone.evaluate(f"() => {TRACK}.readyState") == "live"
+    assert kinds().count(CallEventKind.CAMERA_OFF) == kinds().count(CallEventKind.CAMERA_ON) == 3
+
+    # words; no key works while somebody types
+    seat.keyboard.press("w")
+    seat.get_by_label("或者自己写").fill("请靠近一点")
+    seat.keyboard.type("mo1")
+    seat.keyboard.press("Control+Enter")
+    expect(phone.get_by_role("log")).to_have_text("请靠近一点mo1")
+    expect(seat.locator("[data-mute]")).to_have_attribute("aria-pressed", "false")
+
+    # challenges
+    seat.keyboard.press("k")
+    seat.keyboard.press("1")
+    expect(phone.get_by_text("请大声读出这些数字")).to_be_visible()
+    expect(seat.locator(".dare .digits")).to_have_text(phone.locator("[data-digits-shown]").inner_text())
+    seat.keyboard.press("Shift+Y")
+    expect(seat.locator(".dare")).to_contain_text("读对")
+    expect(phone.get_by_text("请大声读出这些数字")).to_be_hidden()
+    seat.keyboard.press("k")
+    seat.keyboard.press("2")
+    field = phone.get_by_label("请输入 6 位数字")
+    expect(field).to_be_visible()
+    field.fill(f"{(int(code()) + 1) % 1_000_000:06d}")
+    field.press("Enter")
+    expect(phone.get_by_text("数字不对，还可以试 2 次")).to_be_visible()
+    expect(seat.locator(".dare")).to_contain_text("已输错 1 次")
+    field.fill(code())
+    field.press("Enter")
+    expect(seat.locator(".dare")).to_contain_text("验证通过")
+
+    # turned on its side, everything is still there
+    phone.set_viewport_size(LANDSCAPE)  # type: ignore[arg-type]
+    for name in ("静音", "关镜头", "翻转镜头", "设备", "挂断"):
+        expect(phone.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+    expect(phone.locator("[data-cue]")).to_be_in_viewport(ratio=1)
+    assert phone.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
