@@ -31,7 +31,11 @@ class Broker(Base):
 
 
 class Branch(Base):
-    """营业部. Service hours are local (Asia/Shanghai) minutes of the day, every working day."""
+    """营业部. Service hours are local (Asia/Shanghai) minutes of the day, every working day.
+
+    ``call_grace`` (seconds) and ``after_drop`` (resume or restart): what holds for calls that break, where this branch differs from
+    the house (console/config.py); see console/video_seat/line.py, holding.
+    """
 
     __tablename__ = "branches"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -42,6 +46,8 @@ class Branch(Base):
     phone: Mapped[str] = mapped_column(String(40), default="")
     opens_at: Mapped[str] = mapped_column(String(5), default="08:30")
     closes_at: Mapped[str] = mapped_column(String(5), default="16:30")
+    call_grace: Mapped[int | None]
+    after_drop: Mapped[str | None] = mapped_column(String(10))
     broker: Mapped[Broker] = relationship(back_populates="branches")
     __table_args__ = (UniqueConstraint("broker_id", "code"),)
 

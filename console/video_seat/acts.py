@@ -121,8 +121,7 @@ def line_of(fence: int, session_no: str) -> dict[str, Any]:
     with _holding(fence, session_no) as (_, call):
         if call.ended_at is not None:
             raise service.CallOver(session_no)
-        switches = {"switches": controls.shown(call)}
-    return listening.line_state(call, signalling.terms(), stamp().at) | switches
+        return listening.line_state(call, signalling.terms(), stamp().at) | {"switches": controls.shown(call)}
 
 
 def ice(fence: int, session_no: str) -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
+from console.cases.models import Case
 from console.cases.trail import hold
 from console.queues import seats
 from console.queues import service as queues
@@ -22,20 +23,33 @@ from .models import CallEventKind, Verdict, VideoSession
 
 SIDES = (timeline.INVESTOR, timeline.WITNESS)
 SYSTEM = "system:line"
+RESTART = "restart"
 COLUMNS = [column.key for column in VideoSession.__table__.columns]
 
 
 @dataclass(frozen=True)
 class Terms:
-    """``grace``: how long a side may stay away. ``restart``: a conversation that was interrupted begins again."""
+    """``grace``: how long a side may stay away. ``restart``: a conversation that was interrupted begins again.
+
+    Where a parameter is called ``terms``, it is the house's; each call asks `holding` for its own.
+    """
 
     grace: timedelta
     restart: bool = False
 
 
+def holding(call: VideoSession, house: Terms) -> Terms:
+    """What holds for this call: what its case's branch says, else the house. The one place that answers this."""
+    branch = call.case.branch
+    grace = house.grace if branch.call_grace is None else timedelta(seconds=branch.call_grace)
+    restart = house.restart if branch.after_drop is None else branch.after_drop == RESTART
+    return Terms(grace, restart)
+
+
 def held(session: Session, session_no: str) -> VideoSession | None:
     """The call of this number, if it goes on, locked behind its case; None when there is none or it is over."""
-    call = session.scalar(select(VideoSession).where(VideoSession.session_no == session_no))
+    whole = joinedload(VideoSession.case).joinedload(Case.branch)  # who gets it may ask what holds for it afterwards
+    call = session.scalar(select(VideoSession).where(VideoSession.session_no == session_no).options(whole))
     if call is None:
         return None
     hold(call.case)
@@ -52,7 +66,7 @@ def away_since(call: VideoSession) -> dict[str, datetime]:
 def due_at(call: VideoSession, terms: Terms) -> datetime | None:
     """When the grace of the side that went first is over; None: both are there."""
     since = away_since(call)
-    return min(since.values()) + terms.grace if since else None
+    return min(since.values()) + holding(call, terms).grace if since else None
 
 
 def heard(
@@ -87,7 +101,7 @@ def heard(
 def _went_on(session: Session, call: VideoSession, since: datetime, now: datetime, terms: Terms) -> CallEventKind:
     """Both sides are there again."""
     seconds = round((now - since).total_seconds(), 1)
-    if terms.restart and call.acknowledged_at is not None and timeline.was_interrupted(call):
+    if holding(call, terms).restart and call.acknowledged_at is not None and timeline.was_interrupted(call):
         timeline.happened(session, call, CallEventKind.RESTARTED, now, seconds=seconds)
         call.acknowledged_at = None  # and with it every mark made until now: timeline.counts
         return CallEventKind.RESTARTED
@@ -125,8 +139,8 @@ def drop(session: Session, session_no: str, now: datetime, terms: Terms) -> Vide
     call = held(session, session_no)
     if call is None or (due := due_at(call, terms)) is None or now < due:
         return None
-    sides = sorted(away_since(call))
-    timeline.happened(session, call, CallEventKind.DROPPED, now, sides=sides, grace=terms.grace.total_seconds())
+    sides, grace = sorted(away_since(call)), holding(call, terms).grace.total_seconds()
+    timeline.happened(session, call, CallEventKind.DROPPED, now, sides=sides, grace=grace)
     stamp = Stamp(by=SYSTEM, at=now)
     queues.put_back(session, call.case, session.get_one(Ticket, call.ticket_id), stamp, why="dropped")
     service.end(session, call, Verdict.TECHNICAL_FAILURE, stamp)
@@ -141,5 +155,13 @@ def overdue(session: Session, now: datetime, terms: Terms) -> list[str]:
 
 def dropped_sides(call: VideoSession) -> list[str]:
     """Who had not come back when the call was given up; [] when it was not."""
-    ends = (event for event in call.events if event.kind is CallEventKind.DROPPED)
-    return next((list(event.facts["sides"]) for event in ends), [])
+    return list(_drop_of(call).get("sides", ()))
+
+
+def dropped_after(call: VideoSession) -> int:
+    """Seconds that the call waited before it was given up; 0 when it was not."""
+    return int(_drop_of(call).get("grace", 0))
+
+
+def _drop_of(call: VideoSession) -> dict[str, Any]:
+    return next((event.facts for event in call.events if event.kind is CallEventKind.DROPPED), {})

@@ -261,7 +261,11 @@ def line_state(call: VideoSession, terms: Terms, now: datetime) -> dict[str, obj
     """{away: sides that are away, left: seconds until the call is given up, or null, grace: seconds it waits}"""
     due = line.due_at(call, terms)
     left = None if due is None else max(0.0, round((due - now).total_seconds(), 1))
-    return {"away": sorted(line.away_since(call)), "left": left, "grace": terms.grace.total_seconds()}
+    return {
+        "away": sorted(line.away_since(call)),
+        "left": left,
+        "grace": line.holding(call, terms).grace.total_seconds(),
+    }
 
 
 def _order(event_id: str) -> tuple[int, int]:

@@ -27,11 +27,12 @@ def media() -> Media:
 
 
 def terms() -> line.Terms:
+    """The house's; what holds for a call: line.holding."""
     return terms_of(settings())
 
 
 def terms_of(settings: Settings) -> line.Terms:
-    return line.Terms(settings.call_grace, settings.after_drop == "restart")
+    return line.Terms(settings.call_grace, settings.after_drop == line.RESTART)
 
 
 def connect(call: VideoSession, side: str, sdp: str) -> str:

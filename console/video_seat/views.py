@@ -175,7 +175,7 @@ def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
         "recent": page.recent(session, staff.id),
         "dropped": (dropped := page.just_dropped(session, staff.id, now)),
         "dropped_sides": line.dropped_sides(dropped) if dropped else [],
-        "grace": int(signalling.terms().grace.total_seconds()),
+        "grace": line.dropped_after(dropped) if dropped else 0,
         "chosen_states": seats.CHOSEN_BY_HAND,
         "licence_days": staff.licence_days(now),
         "media_nodes": [node for node in signalling.media().nodes() if not node.draining],

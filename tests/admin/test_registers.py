@@ -280,3 +280,23 @@ def test_a_register_that_says_nothing_of_its_rows_shows_none(app, as_staff):
 
     with app.test_request_context("/admin/"):
         assert Forgetful().get_query().all() == []
+
+
+def test_a_branch_says_what_holds_for_broken_calls_or_leaves_it_to_the_house(admin) -> None:
+    where = f"/admin/branches/edit/?id={branch_id('SH01')}"
+    page = admin.get(where).text
+    assert "断线等待（秒）" in page and "按系统设置" in page
+
+    def saved(**given: str) -> tuple[int | None, str | None]:
+        with reading() as session:
+            branch = session.get_one(Branch, branch_id("SH01"))
+            data = {name: getattr(branch, name) for name in ("name", "phone", "address", "opens_at", "closes_at")}
+        admin.post(where, data=data | given)
+        with reading() as session:
+            branch = session.get_one(Branch, branch_id("SH01"))
+            return branch.call_grace, branch.after_drop
+
+    assert saved(call_grace="90", after_drop="restart") == (90, "restart")
+    assert saved(call_grace="3", after_drop="resume") == (90, "restart")  # refused: less than five seconds
+    assert saved(call_grace="90", after_drop="perhaps") == (90, "restart")
+    assert saved(call_grace="", after_drop="") == (None, None)

@@ -203,6 +203,34 @@ def test_where_it_is_so_ruled_an_interrupted_conversation_begins_again(session: 
     assert list(marks_of(call)) == ["own_will"]
 
 
+def test_a_branch_may_wait_longer_than_the_house(session: Session) -> None:
+    call = talking(session)
+    call.case.branch.call_grace = 90
+    hears(session, call, LOST, 3, segment=1)
+    assert line.due_at(call, HALF_MINUTE) == moment(4.5)
+    assert line.drop(session, call.session_no, moment(4), HALF_MINUTE) is None
+    assert line.overdue(session, moment(4.6), HALF_MINUTE) == [call.session_no]
+    assert line.drop(session, call.session_no, moment(4.6), HALF_MINUTE) is call
+    assert line.dropped_after(call) == 90
+
+
+def test_a_branch_may_rule_otherwise_what_follows_a_drop(session: Session) -> None:
+    again, on = talking(session), talking(session, "许砚青", "weiyinuo")
+    again.case.branch.after_drop = "restart"
+    for call in (again, on):
+        hears(session, call, LOST, 3, segment=1)
+    assert hears(session, again, CONNECTED, 3.2, segment=2)[-1] is CallEventKind.RESTARTED
+    again.case.branch.after_drop = "resume"
+    assert hears(session, on, CONNECTED, 3.2, segment=2, terms=AGAIN)[-1] is CallEventKind.RESUMED
+
+
+def test_what_a_branch_does_not_say_the_house_says(session: Session) -> None:
+    call = talking(session)
+    assert line.holding(call, AGAIN) == AGAIN
+    call.case.branch.call_grace = 5
+    assert line.holding(call, AGAIN) == Terms(timedelta(seconds=5), restart=True)
+
+
 def test_a_page_loaded_again_while_the_line_held_begins_nothing_again(session: Session) -> None:
     call = talking(session)
     hears(session, call, CallEventKind.PAGE_GONE, 3, terms=AGAIN)

@@ -23,7 +23,7 @@ from console.queues import estimate, hours
 from console.queues import service as queues
 from console.queues.models import Priority, Ticket
 from console.stamp import Stamp
-from console.video_seat import incidents, line, service
+from console.video_seat import incidents, line, service, signalling
 from console.video_seat.facts import title_of
 from console.video_seat.incidents import Incident
 from console.video_seat.locks import marks_of
@@ -46,7 +46,7 @@ def show(session: Session, case: Case) -> dict[str, Any]:
     """``stage`` is before, waiting or call: the page follows the status of the case."""
     if case.status is Status.IN_VIDEO:
         call = service.live_call_on(session, case)
-        return {"stage": "call", "call": call, "cue": cue_of(call), "grace": _grace()}
+        return {"stage": "call", "call": call, "cue": cue_of(call), "grace": _grace(call) if call else 0}
     if case.status is Status.HELD:
         return {"stage": "held"}
     if case.status is Status.IN_QUEUE:
@@ -108,14 +108,13 @@ def came_back(session: Session, case: Case, ticket: Ticket) -> str:
         return ""
     calls = service.calls_of(session, case)
     if calls and line.dropped_sides(calls[0]):
-        return f"上次通话中断超过 {_grace()} 秒，没有办完。"
+        return f"上次通话中断超过 {line.dropped_after(calls[0])} 秒，没有办完。"
     return "上次通话因技术故障结束，没有办完。"
 
 
-def _grace() -> int:
-    """Seconds that a call waits for a side that is away."""
-    settings: Settings = current_app.extensions["settings"]
-    return int(settings.call_grace.total_seconds())
+def _grace(call: VideoSession) -> int:
+    """Seconds that this call waits for a side that is away."""
+    return int(line.holding(call, signalling.terms()).grace.total_seconds())
 
 
 # --- in the call
