@@ -308,7 +308,14 @@ def evidence_or_404(look: Session, public_id: str) -> Evidence:
     return evidence
 
 
+BEYOND: list[Callable[[Staff, Case], bool]] = []
+"""What else opens a case to staff of the same broker whose branch it is not: to a witness, the call they are in (video_seat)."""
+
+
 def may_see(who: Me, case: Case) -> bool:
     if who.staff is not None:
-        return who.staff.broker_id == case.branch.broker_id and who.staff.serves(case.branch_id)
+        staff = who.staff
+        if staff.broker_id != case.branch.broker_id:
+            return False
+        return staff.serves(case.branch_id) or any(opens(staff, case) for opens in BEYOND)
     return who.investor_id == case.investor_id

@@ -18,10 +18,9 @@ from console.people import numbers
 from console.problem import Problem
 from console.stamp import Stamp
 
-from .hours import Closed, is_open
+from . import appointments, order
+from .hours import Closed, closed_days, is_open
 from .models import Priority, Seat, Ticket, TicketState
-
-ORDER = (Ticket.rank, Ticket.joined_at, Ticket.id)
 
 
 class AlreadyAnswered(Problem):
@@ -36,6 +35,13 @@ class NotYours(Problem):
 
     status, code = 409, "not_yours"
     text = "这位投资者由您报过班长，须由其他认证人员接听。请接通下一位。"
+
+
+class Reviewed(Problem):
+    """Maker and checker are two people, whichever comes first."""
+
+    status, code = 409, "reviewed"
+    text = "您复核过这一单，须由其他认证人员接听。请接通下一位。"
 
 
 class WhyMissing(Problem):
@@ -58,15 +64,17 @@ def join(session: Session, case: Case, stamp: Stamp, hours: VideoHours = WHOLE_D
     """Queue the case up at its branch. Who waits already keeps ticket and place, whichever device asks. Raises Closed."""
     if ticket := waiting_ticket(session, case):
         return ticket
-    if not is_open(hours, stamp.at):
-        raise Closed(hours, stamp.at)
+    closed = closed_days(session, case.branch, stamp.at)
+    if not is_open(hours, stamp.at, closed):
+        raise Closed(hours, stamp.at, closed)
     try:
         apply(case, Action.JOIN_QUEUE, stamp)
     except IllegalTransition:
         if ticket := waiting_ticket(session, case):  # a second device was faster by a moment
             return ticket
         raise
-    priority = Priority.MENDED if case.rejections else Priority.NORMAL
+    kept = appointments.arrive(session, case, stamp)
+    priority = Priority.APPOINTMENT if kept else Priority.MENDED if case.rejections else Priority.NORMAL
     number = numbers.ticket_no(session, case.branch_id, stamp.at)
     return _issue(session, case, priority, ticket_no=number, joined_at=stamp.at)
 
@@ -127,7 +135,7 @@ def waiting_list(session: Session, branch_ids: Iterable[int]) -> list[Ticket]:
     """Who waits at these branches in the order of being answered, with case and investor."""
     return list(
         session.scalars(
-            _waiting_at(branch_ids).options(joinedload(Ticket.case).joinedload(Case.investor)).order_by(*ORDER)
+            _waiting_at(branch_ids).options(joinedload(Ticket.case).joinedload(Case.investor)).order_by(*order.ORDER)
         )
     )
 
@@ -153,37 +161,40 @@ def _waiting_at(branch_ids: Iterable[int]) -> Select[Ticket]:
 
 
 def claim_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
-    """接通下一位: the first of the seat's branch that this person may answer becomes theirs. None when there is nobody."""
-    head = (
-        select(Ticket.id)
-        .join(Case, Case.id == Ticket.case_id)
-        .where(Ticket.branch_id == seat.branch_id, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
-        .where(Ticket.not_person.is_(None) | (Ticket.not_person != seat.staff.person))
-        .order_by(*ORDER)
-        .limit(1)
-        .with_for_update(of=[Case, Ticket], skip_locked=True)
-    )
-    return _claim(session, seat, Ticket.id == head.scalar_subquery(), stamp, {})
+    """接通下一位: the first that this person may answer becomes theirs, of the seat's own branch before those that others send here.
+
+    None when there is nobody.
+    """
+    for overflow in (False, True):
+        first = order.head(session, seat, stamp.at, overflow=overflow)
+        if claimed := _claim(session, seat, Ticket.id == first.scalar_subquery(), stamp):
+            return claimed
+    return None
 
 
 def claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str = "") -> Ticket:
-    """Somebody picked from the list (Q3): ``why`` is needed unless it is the head. Raises AlreadyAnswered, WhyMissing, NotYours."""
+    """Somebody picked from the list (Q3): ``why`` is needed unless it is the head.
+
+    Raises AlreadyAnswered, WhyMissing, NotYours, Reviewed.
+    """
     if ticket.not_person == seat.staff.person:
         raise NotYours(ticket.ticket_no)
     hold(ticket.case)
     session.refresh(ticket, ["state"])
     if ticket.state is not TicketState.WAITING:
         raise AlreadyAnswered(ticket.ticket_no)
+    if session.scalar(select(Ticket.id).where(Ticket.id == ticket.id, order.may_answer(session, seat.staff))) is None:
+        raise Reviewed(ticket.ticket_no)
     why = why.strip()
     if place(session, ticket).ahead and not 2 <= len(why) <= 100:
         raise WhyMissing(ticket.ticket_no)
-    claimed = _claim(session, seat, Ticket.id == ticket.id, stamp, {"why": why} if why else {})
+    claimed = _claim(session, seat, Ticket.id == ticket.id, stamp, why)
     if claimed is None:
         raise AlreadyAnswered(ticket.ticket_no)
     return claimed
 
 
-def _claim(session: Session, seat: Seat, which: Any, stamp: Stamp, told: dict[str, str]) -> Ticket | None:
+def _claim(session: Session, seat: Seat, which: Any, stamp: Stamp, why: str = "") -> Ticket | None:
     """The one statement in which a ticket gets its witness; of two who ask at once one gets it."""
     claimed = session.scalar(
         update(Ticket)
@@ -195,5 +206,7 @@ def _claim(session: Session, seat: Seat, which: Any, stamp: Stamp, told: dict[st
     if claimed is None:
         return None
     ticket = session.get_one(Ticket, claimed, populate_existing=True)
-    apply(ticket.case, Action.ANSWER, stamp, detail={"ticket": ticket.ticket_no} | told)
+    ticket.because = order.because(ticket, seat, stamp.at, why)
+    told = {"ticket": ticket.ticket_no, "because": ticket.because} | ({"why": why} if why else {})
+    apply(ticket.case, Action.ANSWER, stamp, detail=told)
     return ticket

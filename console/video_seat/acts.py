@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
 from console import live, runtime
-from console.access import my_staff, stamp
+from console.access import may_see, me, my_staff, stamp
 from console.db import reading, transaction
 from console.evidence import clarity
 from console.evidence import service as evidence
@@ -93,7 +93,7 @@ def my_call(session: Session, session_no: str) -> VideoSession:
     call = session.scalar(
         select(VideoSession).where(VideoSession.session_no == session_no, VideoSession.witness_id == my_staff().id)
     )
-    if call is None or not my_staff().serves(call.case.branch_id):
+    if call is None or not may_see(me(), call.case):
         raise NotFound
     return call
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, object_session, selectinload
 
 from console.businesses.steps import Desk
 from console.cases import transitions
@@ -105,6 +105,13 @@ def live_call_of(session: Session, staff_id: int) -> VideoSession | None:
 def live_call_on(session: Session, case: Case) -> VideoSession | None:
     """The call that this case is in now."""
     return session.scalar(_calls().where(VideoSession.case_id == case.id, VideoSession.ended_at.is_(None)))
+
+
+def is_talking_to(staff: Staff, case: Case) -> bool:
+    """Whether this witness is in a call with it: a case that overflowed from another branch is open for as long, and no longer."""
+    session = object_session(case)
+    live = VideoSession.ended_at.is_(None) & (VideoSession.witness_id == staff.id)
+    return bool(session and session.scalar(select(VideoSession.id).where(live, VideoSession.case_id == case.id)))
 
 
 def calls_of(session: Session, case: Case) -> list[VideoSession]:

@@ -165,7 +165,7 @@ def test_picking_out_of_order_needs_a_reason_that_is_written_down(session: Sessi
         seats.answer(session, seat, picked.id, stamp("staff:1"))
     seats.answer(session, seat, picked.id, stamp("staff:1"), "班长安排")
     told = session.scalars(select(CaseEvent).where(CaseEvent.action == Action.ANSWER)).one().detail
-    assert told == {"ticket": picked.ticket_no, "why": "班长安排"}
+    assert told == {"ticket": picked.ticket_no, "why": "班长安排", "because": "挑选接通：班长安排，已等 05:00"}
 
 
 def test_picking_the_head_needs_no_reason(session: Session) -> None:

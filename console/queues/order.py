@@ -1,0 +1,67 @@
+"""Which tickets a seat may answer, in which order, and in what words this one was the next."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select
+from sqlalchemy.orm import Session
+
+from console.cases.models import Case, CaseEvent, Status
+from console.people.models import Staff
+
+from .models import OverflowRule, Priority, Seat, Ticket, TicketState
+
+ORDER = (Ticket.rank, Ticket.joined_at, Ticket.id)
+FIRST = {
+    Priority.RETURNED: "通话中断或未接通后退回，排在最前",
+    Priority.CHECKED: "班长核实后放行，排在最前",
+    Priority.URGENT: "加急获准，排在预约和先到者之前",
+    Priority.APPOINTMENT: "在预约时段内",
+    Priority.MENDED: "驳回后补正，先于初次排队",
+    Priority.NORMAL: "先到先接",
+}
+
+
+def head(session: Session, seat: Seat, at: datetime, *, overflow: bool = False) -> Select[Any]:
+    """The id of the ticket that is this seat's next one: of its own branch, or of those whose rules send theirs here by now."""
+    place = _sent_here(session, seat, at) if overflow else Ticket.branch_id == seat.branch_id
+    return (
+        select(Ticket.id)
+        .join(Case, Case.id == Ticket.case_id)
+        .where(place, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
+        .where(or_(Ticket.not_before.is_(None), Ticket.not_before <= at))
+        .where(may_answer(session, seat.staff))
+        .order_by(*ORDER)
+        .limit(1)
+        .with_for_update(of=[Case, Ticket], skip_locked=True)
+    )
+
+
+def may_answer(session: Session, staff: Staff) -> ColumnElement[bool]:
+    """Not what this person raised a suspicion about, and no case that this person moved at the review (four eyes, R4)."""
+    same = Staff.person_index == staff.person_index if staff.person_index else Staff.id == staff.id
+    hands = [f"staff:{each}" for each in session.scalars(select(Staff.id).where(same))]
+    reviewed = select(CaseEvent.id).where(
+        CaseEvent.case_id == Ticket.case_id,
+        CaseEvent.before == Status.IN_REVIEW,
+        CaseEvent.after != Status.IN_REVIEW,
+        CaseEvent.by.in_(hands),
+    )
+    return and_(or_(Ticket.not_person.is_(None), Ticket.not_person != staff.person), ~reviewed.exists())
+
+
+def _sent_here(session: Session, seat: Seat, at: datetime) -> ColumnElement[bool]:
+    rules = session.scalars(select(OverflowRule).where(OverflowRule.to_branch_id == seat.branch_id))
+    late = (
+        and_(Ticket.branch_id == rule.branch_id, Ticket.joined_at <= at - timedelta(minutes=rule.after_minutes))
+        for rule in rules
+    )
+    return or_(false(), *late)
+
+
+def because(ticket: Ticket, seat: Seat, at: datetime, why: str = "") -> str:
+    """为什么接这一位: kept with the ticket and shown to the witness."""
+    waited = max(0, int((at - ticket.joined_at).total_seconds()))
+    words = f"挑选接通：{why}" if why else FIRST[ticket.priority]
+    from_elsewhere = f"{ticket.branch.name}溢出，" if ticket.branch_id != seat.branch_id else ""
+    return f"{from_elsewhere}{words}，已等 {waited // 60:02d}:{waited % 60:02d}"[:200]
