@@ -18,6 +18,11 @@
 ``CONSOLE_TURN_SECRET``    what the relay's ``static-auth-secret`` is (deploy/turnserver.conf)
 ``CONSOLE_TURN_TTL``       seconds a credential for the relay is good for (default 600)
 ``CONSOLE_VIDEO_HOURS``    ``09:00-17:00``, Shanghai time (default the whole day)
+``CONSOLE_APPOINTMENT_SLOT``  minutes of one slot of 预约视频: 10, 15, 20, 30 or 60 (default 15)
+``CONSOLE_APPOINTMENT_DAYS``  so many days can be booked, today included (default 7)
+``CONSOLE_APPOINTMENT_REMINDER``  minutes before the slot at which a message reminds of it (default 30)
+``CONSOLE_CALLS_PER_SLOT``  calls that one seat takes in a slot (default 2)
+``CONSOLE_WALK_IN_SHARE``  % of these that are kept for people without an appointment (default 50)
 ``CONSOLE_STAFF_SESSION``  minutes a staff sign-in lasts (default 720)
 ``CONSOLE_INVESTOR_SESSION``  minutes an investor's sign-in lasts (default 120)
 ``CONSOLE_DEMO``           1: demo data, demo sign-ins, the SMS outbox page
@@ -40,6 +45,7 @@ LONGEST_SOCKET_PATH = 107  # bytes; sockaddr_un.sun_path less its final zero
 SMS_ADAPTERS = ("development", "http")
 TURN_URL = re.compile(r"turns?:(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(\?transport=(udp|tcp))?")
 AFTER_DROP = ("resume", "restart")
+SLOTS = ("15", "10", "20", "30", "60")  # minutes; whole slots make up every hour
 
 
 class ConfigError(Exception):
@@ -95,6 +101,11 @@ class Settings:
     turn_secret: str = field(default="", repr=False)
     turn_ttl: timedelta = timedelta(minutes=10)
     video_hours: VideoHours = WHOLE_DAY
+    appointment_slot: timedelta = timedelta(minutes=15)
+    appointment_days: int = 7
+    appointment_reminder: timedelta = timedelta(minutes=30)
+    calls_per_slot: int = 2
+    walk_in_share: int = 50
     staff_session: timedelta = timedelta(hours=12)
     investor_session: timedelta = timedelta(hours=2)
     demo: bool = False
@@ -127,6 +138,11 @@ class Settings:
             turn_secret=environ.get("CONSOLE_TURN_SECRET") or "",
             turn_ttl=timedelta(seconds=_number(environ, "CONSOLE_TURN_TTL", 600, 60, 86400)),
             video_hours=_video_hours(environ),
+            appointment_slot=timedelta(minutes=int(_one_of(environ, "CONSOLE_APPOINTMENT_SLOT", SLOTS))),
+            appointment_days=_number(environ, "CONSOLE_APPOINTMENT_DAYS", 7, 1, 60),
+            appointment_reminder=timedelta(minutes=_number(environ, "CONSOLE_APPOINTMENT_REMINDER", 30, 5, 24 * 60)),
+            calls_per_slot=_number(environ, "CONSOLE_CALLS_PER_SLOT", 2, 1, 10),
+            walk_in_share=_number(environ, "CONSOLE_WALK_IN_SHARE", 50, 0, 100),
             staff_session=timedelta(minutes=_number(environ, "CONSOLE_STAFF_SESSION", 720, 1, 7 * 24 * 60)),
             investor_session=timedelta(minutes=_number(environ, "CONSOLE_INVESTOR_SESSION", 120, 1, 7 * 24 * 60)),
             demo=(environ.get("CONSOLE_DEMO") or "0").lower() in ("1", "true", "yes", "on"),
@@ -155,6 +171,11 @@ class Settings:
             "CONSOLE_TURN_SECRET": self.turn_secret,
             "CONSOLE_TURN_TTL": str(int(self.turn_ttl.total_seconds())),
             "CONSOLE_VIDEO_HOURS": str(self.video_hours),
+            "CONSOLE_APPOINTMENT_SLOT": str(self.appointment_slot // timedelta(minutes=1)),
+            "CONSOLE_APPOINTMENT_DAYS": str(self.appointment_days),
+            "CONSOLE_APPOINTMENT_REMINDER": str(self.appointment_reminder // timedelta(minutes=1)),
+            "CONSOLE_CALLS_PER_SLOT": str(self.calls_per_slot),
+            "CONSOLE_WALK_IN_SHARE": str(self.walk_in_share),
             "CONSOLE_STAFF_SESSION": str(int(self.staff_session.total_seconds() // 60)),
             "CONSOLE_INVESTOR_SESSION": str(int(self.investor_session.total_seconds() // 60)),
             "CONSOLE_DEMO": "1" if self.demo else "0",

@@ -40,6 +40,12 @@ class Happening(StrEnum):
     CHECK_MARKED = "check_marked"
     FIELD_CHECKED = "field_checked"
     CHALLENGED = "challenged"
+    APPOINTMENT_BOOKED = "appointment_booked"
+    APPOINTMENT_CHANGED = "appointment_changed"
+    APPOINTMENT_CANCELLED = "appointment_cancelled"
+    APPOINTMENT_KEPT = "appointment_kept"
+    APPOINTMENT_MISSED = "appointment_missed"
+    APPOINTMENT_SERVED = "appointment_served"
     TASK_CLAIMED = "task_claimed"
     TASK_RELEASED = "task_released"
     DATA_REVEALED = "data_revealed"
@@ -62,6 +68,12 @@ HAPPENING_TITLES = {
     Happening.CHECK_MARKED: "见证清单记录",
     Happening.FIELD_CHECKED: "信息核验记录",
     Happening.CHALLENGED: "视频口令",
+    Happening.APPOINTMENT_BOOKED: "预约视频",
+    Happening.APPOINTMENT_CHANGED: "改约视频",
+    Happening.APPOINTMENT_CANCELLED: "取消视频预约",
+    Happening.APPOINTMENT_KEPT: "按预约到场",
+    Happening.APPOINTMENT_MISSED: "未按预约到场",
+    Happening.APPOINTMENT_SERVED: "预约已接通",
     Happening.TASK_CLAIMED: "领取复核任务",
     Happening.TASK_RELEASED: "退回复核任务",
     Happening.DATA_REVEALED: "查看完整信息",
