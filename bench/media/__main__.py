@@ -18,7 +18,7 @@ from bench.media.contest import LOOPBACK, Target, callers, contend, line, our_no
 from bench.media.crowd import crowd
 from bench.media.janus import Janus, JanusMissing
 from bench.media.namespace import NamespaceMissing
-from bench.media.process import Answering
+from bench.media.process import Answering, ahead_of_others
 
 Lines = Iterator[dict[str, Any]]
 OUR_CALLS = 40  # calls at a time where the figure is the cost of one
@@ -169,7 +169,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     asked = arguments()
-    with tempfile.TemporaryDirectory(prefix="wd-", ignore_cleanup_errors=True) as name:
+    with ahead_of_others() as niceness, tempfile.TemporaryDirectory(prefix="wd-") as name:
         folder = Path(name)
         film.make().save(folder / "film")
         for figure in asked.figures:
@@ -178,7 +178,7 @@ def main() -> int:
             how = How(asked.seconds, asked.rounds, asked.calls, asked.crowd, own, folder / "film")
             try:
                 for found in (FIGURES | INSIDE)[figure](how):
-                    print(json.dumps(found), flush=True)
+                    print(json.dumps({**found, "niceness": niceness}), flush=True)
             except NotHere as missing:
                 print(f"{figure}: not measured here: {missing}", file=sys.stderr, flush=True)
     return 0

@@ -74,6 +74,27 @@ class Received:
     missing: int = 0
 
 
+def next_packet(stream: Sending, payload: bytes, *, marker: bool) -> bytes:
+    """The stream's next RTP packet, with its present timestamp."""
+    stream.sequence = (stream.sequence + 1) & rtp.SEQUENCE_MASK
+    stream.packets += 1
+    stream.octets += len(payload)
+    first, extension = rtp.VERSION, b""
+    if stream.extension:
+        first |= rtp.HAS_EXTENSION
+        extension = stream.extension + (int(time.time() * (1 << 18)) & 0xFFFFFF).to_bytes(3, "big")
+    second = stream.payload_type | (rtp.MARKER if marker else 0)
+    timestamp = stream.timestamp & rtp.TIMESTAMP_MASK
+    return rtp.HEADER.pack(first, second, stream.sequence, timestamp, stream.ssrc) + extension + payload
+
+
+def sender_report(stream: Sending, ntp: int, timestamp: int) -> bytes:
+    """A report of the stream with its CNAME: this RTP timestamp is that NTP time (64 bits)."""
+    sent = RtcpSenderInfo(ntp, timestamp & rtp.TIMESTAMP_MASK, stream.packets, stream.octets & 0xFFFFFFFF)
+    name = RtcpSdesPacket(chunks=[RtcpSourceInfo(ssrc=stream.ssrc, items=[(rtcp.SDES_CNAME, b"bench")])])
+    return bytes(RtcpSrPacket(ssrc=stream.ssrc, sender_info=sent)) + bytes(name)
+
+
 class Counter:
     """Counts what arrives, one stream of each kind."""
 
@@ -158,7 +179,7 @@ class Sender:
         number = struct.pack("!H", 0x8000 | self._picture_id)
         for place, part in enumerate(parts):
             descriptor = b"\x80\x80" if place else b"\x90\x80"  # X, S on the first; I (RFC 7741, section 4.2)
-            packet = self._packet(stream, descriptor + number + part, marker=place == len(parts) - 1)
+            packet = next_packet(stream, descriptor + number + part, marker=place == len(parts) - 1)
             self._history[stream.sequence % HISTORY] = (stream.sequence, packet)
             self._line.send_rtp(packet)
         self._picture = (self._picture + 1) % len(self._film.pictures)
@@ -166,30 +187,15 @@ class Sender:
 
     def _send_sound(self) -> None:
         self._audio.timestamp = self._audio.first_timestamp + round((self._sound_at - self._epoch) * RATE)
-        self._line.send_rtp(self._packet(self._audio, self._film.sounds[self._sound], marker=False))
+        self._line.send_rtp(next_packet(self._audio, self._film.sounds[self._sound], marker=False))
         self._sound = (self._sound + 1) % len(self._film.sounds)
         self.sounds += 1
-
-    @staticmethod
-    def _packet(stream: Sending, payload: bytes, *, marker: bool) -> bytes:
-        stream.sequence = (stream.sequence + 1) & rtp.SEQUENCE_MASK
-        stream.packets += 1
-        stream.octets += len(payload)
-        first, extension = rtp.VERSION, b""
-        if stream.extension:
-            first |= rtp.HAS_EXTENSION
-            extension = stream.extension + (int(time.time() * (1 << 18)) & 0xFFFFFF).to_bytes(3, "big")
-        second = stream.payload_type | (rtp.MARKER if marker else 0)
-        timestamp = stream.timestamp & rtp.TIMESTAMP_MASK
-        return rtp.HEADER.pack(first, second, stream.sequence, timestamp, stream.ssrc) + extension + payload
 
     def _report(self, now: float) -> None:
         ntp = round((time.time() + NTP_ORIGIN) * (1 << 32))
         for stream, rate in ((self._video, 90_000), (self._audio, RATE)):
-            timestamp = (stream.first_timestamp + round((now - self._epoch) * rate)) & rtp.TIMESTAMP_MASK
-            sent = RtcpSenderInfo(ntp, timestamp, stream.packets, stream.octets & 0xFFFFFFFF)
-            name = RtcpSdesPacket(chunks=[RtcpSourceInfo(ssrc=stream.ssrc, items=[(rtcp.SDES_CNAME, b"bench")])])
-            self._line.send_rtcp(bytes(RtcpSrPacket(ssrc=stream.ssrc, sender_info=sent)) + bytes(name))
+            timestamp = stream.first_timestamp + round((now - self._epoch) * rate)
+            self._line.send_rtcp(sender_report(stream, ntp, timestamp))
         heard = self._counter
         if heard.video_ssrc:
             block = RtcpReceiverInfo(heard.video_ssrc, 0, 0, heard.highest, 0, 0, 0)
@@ -236,18 +242,21 @@ class CountingPort(PacketPort):
 
 
 class Caller:
-    """One side of a call over a real peer connection. `worker.media.stubs.install` comes first."""
+    """One side of a call over a real peer connection. `worker.media.stubs.install` comes before it is made.
+
+    Once `connected`, `sender` plays the film; who would rather send something else uses `line` and `streams`.
+    """
 
     def __init__(self, film: Film) -> None:
         self.counter = Counter()
         self.sender: Sender | None = None
         self.srtp = ""
         self._film = film
-        self._port: CountingPort | None = None
-        self._sending: dict[str, Sending] = {}
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self.line: CountingPort | None = None
+        self.streams: dict[str, Sending] = {}
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         for kind in ("audio", "video"):
-            transceiver: Any = self._connection.addTransceiver(kind, "sendrecv")
+            transceiver: Any = self.connection.addTransceiver(kind, "sendrecv")
             transceiver.sender.owner = transceiver.receiver.owner = self
             wanted = [codec for codec in get_capabilities(kind).codecs if codec.name in CODECS[kind]]
             transceiver.setCodecPreferences(wanted)
@@ -258,31 +267,31 @@ class Caller:
         await self.connected()
 
     async def offer(self) -> str:
-        await self._connection.setLocalDescription(await self._connection.createOffer())
-        return self._connection.localDescription.sdp
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return self.connection.localDescription.sdp
 
     async def answer(self, offer: str) -> str:
-        await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        await self._connection.setLocalDescription(await self._connection.createAnswer())
-        return self._connection.localDescription.sdp
+        await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        return self.connection.localDescription.sdp
 
     async def take_answer(self, answer: str) -> None:
-        await self._connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
     async def connected(self) -> None:
         """Wait until packets can be sent. Raises TimeoutError."""
         async with asyncio.timeout(CONNECT_LIMIT):
-            while self._port is None or len(self._sending) < 2:
+            while self.line is None or len(self.streams) < 2:
                 await asyncio.sleep(0.02)
-        video, audio = self._sending["video"], self._sending["audio"]
-        self.sender = Sender(self._film, self._port, self.counter, video=video, audio=audio)
+        video, audio = self.streams["video"], self.streams["audio"]
+        self.sender = Sender(self._film, self.line, self.counter, video=video, audio=audio)
 
     def sending(self, sender: StubSender, parameters: RTCRtpSendParameters) -> None:
         """See `stubs.Negotiated`."""
         codec = parameters.codecs[0]
         rtx = [other.payloadType for other in parameters.codecs if is_rtx(other)]
         identity = next((each.id for each in parameters.headerExtensions if each.uri == ABS_SEND_TIME), None)
-        self._sending[sender.kind] = Sending(
+        self.streams[sender.kind] = Sending(
             sender._ssrc,
             codec.payloadType or 0,
             rtx_ssrc=sender._rtx_ssrc,
@@ -298,8 +307,8 @@ class Caller:
         self._open_port(receiver.transport)
 
     def _open_port(self, dtls: Any) -> None:
-        if self._port is None:
-            self._port = CountingPort(dtls, self.counter, self._feedback)
+        if self.line is None:
+            self.line = CountingPort(dtls, self.counter, self._feedback)
             self.srtp = dtls._ssl.get_selected_srtp_profile().decode()
 
     def _feedback(self, data: bytes) -> None:
@@ -309,4 +318,4 @@ class Caller:
     async def close(self) -> None:
         if self.sender is not None:
             self.sender.pause()
-        await self._connection.close()
+        await self.connection.close()

@@ -10,7 +10,7 @@ from redis import Redis
 
 from bench.media.contest import Target
 from bench.media.film import FPS
-from bench.media.process import Answering, cpu_seconds, waited_seconds
+from bench.media.process import Answering, cpu_seconds, keep_apart, waited_seconds
 from tests.worker.media.nodes import RunningNode
 from worker.media.lag import EDGES_MS
 from worker.media.node import node_key
@@ -23,6 +23,7 @@ BEAT = 1.1  # seconds: a heartbeat has come for certain
 
 def crowd(load: Answering, node: RunningNode, target: Target, *, calls: int, seconds: float) -> list[dict[str, Any]]:
     """The lines of three figures."""
+    keep_apart(load.pid, target.pid)
     names = [f"crowd-{number}" for number in range(calls)]
     load.ask(do="open", set="crowd", target=target.address, calls=names)
     load.ask(do="play", set="crowd")

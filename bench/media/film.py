@@ -36,10 +36,11 @@ class Film:
 
 def make() -> Film:
     """A moving picture of 640 × 480 at 15 frames a second, some 500 kbit/s in VP8, and a voice-like tone in Opus."""
-    return Film([_in_parts(picture) for picture in _pictures()], list(_sounds()))
+    return Film([in_parts(picture) for picture in _pictures()], list(_sounds()))
 
 
-def _in_parts(data: bytes) -> list[bytes]:
+def in_parts(data: bytes) -> list[bytes]:
+    """An encoded picture in nearly equal parts, each small enough for a packet."""
     count = math.ceil(len(data) / LARGEST_PART)
     length = math.ceil(len(data) / count)
     return [data[at : at + length] for at in range(0, len(data), length)]

@@ -25,7 +25,7 @@ from worker.media.node import Node
 from worker.media.spool import Spool
 
 GIB = 1 << 30
-GC_THRESHOLD = 50_000  # packets are many short-lived objects without cycles
+GC_THRESHOLDS = (5_000, 20, 50)  # packets make no cycles, so rarely; but each time is a pause, so not of much at once
 
 log = logging.getLogger("worker.media")
 
@@ -74,7 +74,7 @@ async def run(settings: argparse.Namespace) -> None:
     await node.sign_on()
     loops = [asyncio.create_task(loop) for loop in (reader.run(), node.heartbeat(), node.sweep(), node.lag.watch())]
     gc.freeze()  # modules and settings live as long as the process: do not look through them again and again
-    gc.set_threshold(GC_THRESHOLD)
+    gc.set_threshold(*GC_THRESHOLDS)
     log.info("node up", extra={"node": settings.node, "pid": os.getpid(), "capacity": settings.capacity})
     await _until_told_to_stop(node, loops, settings.drain_limit)
     for loop in loops:

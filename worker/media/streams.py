@@ -163,7 +163,7 @@ class OutboundStream:
         self.retransmitted = 0
         self.waits_for_key = kind == "video"
         self._extension = rtp.extension_prefix(abs_send_time_id) if abs_send_time_id is not None else None
-        self._history: list[tuple[int, bytes] | None] = [None] * HISTORY
+        self._history = [b""] * HISTORY  # bare bytes: the garbage collector need not look at them
         # Starting in the lower half keeps the first wrap, which early losses could hide from the peer, far away.
         self._rtx_sequence = random.randrange(rtp.HALF_SEQUENCE)
         self._anchor: _Anchor | None = None
@@ -208,7 +208,7 @@ class OutboundStream:
         self.packets += 1
         self.octets += len(data)
         if self.kind == "video":
-            self._history[sequence % HISTORY] = (sequence, data)
+            self._history[sequence % HISTORY] = data
         sent = self._sent
         if sent is None:
             sent = self._sent = _Sent(sequence, timestamp, now)
@@ -246,14 +246,15 @@ class OutboundStream:
 
     def repair(self, sequence: int) -> bytes | None:
         """The packet with this outgoing number again, as RTX (RFC 4588, section 4) if agreed; None if forgotten."""
-        kept = self._history[sequence % HISTORY]
-        if kept is None or kept[0] != sequence:
+        data = self._history[sequence % HISTORY]
+        if not data:
+            return None
+        first, second, original, timestamp, _ssrc = rtp.HEADER.unpack_from(data)
+        if original != sequence:
             return None
         self.retransmitted += 1
-        data = kept[1]
         if self.rtx_payload_type is None:
             return data
-        first, second, original, timestamp, _ssrc = rtp.HEADER.unpack_from(data)
         payload_at = rtp.HEADER_LENGTH + (8 if first & rtp.HAS_EXTENSION else 0)
         header: bytes = rtp.HEADER.pack(
             first, (second & rtp.MARKER) | self.rtx_payload_type, self._rtx_sequence, timestamp, self.rtx_ssrc
