@@ -2,13 +2,17 @@
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 if TYPE_CHECKING:
+    from random import Random
+
     from console.config import Settings
+    from console.queues.simulator import Arrival
 
 
 def _settings(**changes: object) -> "Settings":
@@ -122,6 +126,82 @@ def verify() -> None:
     for line in report.lines:
         click.echo(line)
     sys.exit(0 if report.sound else 1)
+
+
+@main.command()
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="Replay the tickets of this day on …")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="… until this one. Default: the same day.")
+@click.option("--branch", help="Code of the branch to replay. Default: all of them as one queue.")
+@click.option("--arrivals", default="6", show_default=True, help="People a half hour: 6, or 09:00=6,11:30=2.5 …")
+@click.option("--hours", default="09:00-17:00", show_default=True, help="Outside of these nobody arrives.")
+@click.option("--days", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many invented days.")
+@click.option("--service", default=6.0, show_default=True, type=click.FloatRange(0.1), help="Mean minutes of a call.")
+@click.option("--vary", default=0.5, show_default=True, type=click.FloatRange(0), help="Their deviation ÷ mean.")
+@click.option("--patience", type=click.FloatRange(0.1), help="Mean minutes until people leave. Default: nobody does.")
+@click.option("--seats", default="1-8", show_default=True, help="3, 1-8, or by time: 09:00=3,12:00=2,13:00=4.")
+@click.option("--sla", type=click.IntRange(1, 240), help="Minutes to answer within. Default: CONSOLE_SLA_MINUTES.")
+@click.option("--seed", default=1, show_default=True, help="The same seed, the same numbers.")
+@click.option("--plot", "picture", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="An SVG.")
+def simulate(
+    first: datetime | None,
+    last: datetime | None,
+    branch: str | None,
+    arrivals: str,
+    hours: str,
+    days: int,
+    service: float,
+    vary: float,
+    patience: float | None,
+    seats: str,
+    sla: int | None,
+    seed: int,
+    picture: Path | None,
+) -> None:
+    """How long people would wait with so many seats: recorded days again (--from), or invented ones."""
+    from random import Random
+
+    from console.config import VideoHours
+    from console.queues import simulator, trial
+
+    settings, random = _settings(), Random(seed)
+    sla = sla or settings.sla_minutes
+    try:
+        if first is not None:
+            played = _recorded(settings, first, last or first, branch, random)
+        else:
+            rates = trial.by_half_hour(arrivals, VideoHours.parse(hours))
+            lengths = simulator.calls(service * 60, vary, random)
+            waits = simulator.patience_of(patience * 60 if patience else None, random)
+            played = [simulator.synthetic(rates, lengths, waits, random) for _ in range(days)]
+        rows = trial.try_out(played, trial.rosters(seats), sla * 60)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    if not rows:
+        raise click.ClickException("nobody arrived: there is nothing to play")
+    click.echo(trial.table(rows, sla))
+    if picture:
+        picture.write_text(trial.plot(rows, sla), encoding="utf-8")
+        click.echo(f"picture: {picture}")
+
+
+def _recorded(
+    settings: "Settings", first: datetime, last: datetime, code: str | None, random: "Random"
+) -> list[list["Arrival"]]:
+    """Recorded days as they can be played again; says how good the promises of those days were."""
+    from sqlalchemy import select
+
+    from console import db
+    from console.people.models import Branch
+    from console.queues import simulator, trial
+
+    db.connect(settings.database_url)
+    with db.reading() as session:
+        chosen = select(Branch.id).where(Branch.code == code) if code else select(Branch.id)
+        branch_ids = list(session.scalars(chosen))
+        if not branch_ids:
+            raise click.ClickException(f"no branch has the code {code}")
+        recorded = trial.recorded_days(session, branch_ids, first.date(), last.date())
+    return [simulator.replayed(day, random) for day in recorded.values()]
 
 
 @main.group()

@@ -23,6 +23,8 @@
 ``CONSOLE_APPOINTMENT_REMINDER``  minutes before the slot at which a message reminds of it (default 30)
 ``CONSOLE_CALLS_PER_SLOT``  calls that one seat takes in a slot (default 2)
 ``CONSOLE_WALK_IN_SHARE``  % of these that are kept for people without an appointment (default 50)
+``CONSOLE_SLA_MINUTES/_SHARE``  minutes within which investors should be answered, and how many of 100 (default 5, 90)
+``CONSOLE_RED_MINUTES``    the longest wait from which the board raises the alarm (default 10)
 ``CONSOLE_STAFF_SESSION``  minutes a staff sign-in lasts (default 720)
 ``CONSOLE_INVESTOR_SESSION``  minutes an investor's sign-in lasts (default 120)
 ``CONSOLE_DEMO``           1: demo data, demo sign-ins, the SMS outbox page
@@ -101,6 +103,9 @@ class Settings:
     turn_secret: str = field(default="", repr=False)
     turn_ttl: timedelta = timedelta(minutes=10)
     video_hours: VideoHours = WHOLE_DAY
+    sla_minutes: int = 5
+    sla_share: int = 90
+    red_minutes: int = 10
     appointment_slot: timedelta = timedelta(minutes=15)
     appointment_days: int = 7
     appointment_reminder: timedelta = timedelta(minutes=30)
@@ -138,6 +143,9 @@ class Settings:
             turn_secret=environ.get("CONSOLE_TURN_SECRET") or "",
             turn_ttl=timedelta(seconds=_number(environ, "CONSOLE_TURN_TTL", 600, 60, 86400)),
             video_hours=_video_hours(environ),
+            sla_minutes=_number(environ, "CONSOLE_SLA_MINUTES", 5, 1, 240),
+            sla_share=_number(environ, "CONSOLE_SLA_SHARE", 90, 1, 100),
+            red_minutes=_number(environ, "CONSOLE_RED_MINUTES", 10, 1, 480),
             appointment_slot=timedelta(minutes=int(_one_of(environ, "CONSOLE_APPOINTMENT_SLOT", SLOTS))),
             appointment_days=_number(environ, "CONSOLE_APPOINTMENT_DAYS", 7, 1, 60),
             appointment_reminder=timedelta(minutes=_number(environ, "CONSOLE_APPOINTMENT_REMINDER", 30, 5, 24 * 60)),
@@ -176,6 +184,9 @@ class Settings:
             "CONSOLE_APPOINTMENT_REMINDER": str(self.appointment_reminder // timedelta(minutes=1)),
             "CONSOLE_CALLS_PER_SLOT": str(self.calls_per_slot),
             "CONSOLE_WALK_IN_SHARE": str(self.walk_in_share),
+            "CONSOLE_SLA_MINUTES": str(self.sla_minutes),
+            "CONSOLE_SLA_SHARE": str(self.sla_share),
+            "CONSOLE_RED_MINUTES": str(self.red_minutes),
             "CONSOLE_STAFF_SESSION": str(int(self.staff_session.total_seconds() // 60)),
             "CONSOLE_INVESTOR_SESSION": str(int(self.investor_session.total_seconds() // 60)),
             "CONSOLE_DEMO": "1" if self.demo else "0",

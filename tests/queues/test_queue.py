@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -9,10 +9,10 @@ from console import db
 from console.businesses.steps import Desk
 from console.cases import service as cases
 from console.cases.models import Status
-from console.cases.transitions import Action, IllegalTransition, apply, reject
+from console.cases.transitions import IllegalTransition, reject
 from console.config import Settings
 from console.people.numbers import ticket_no
-from console.queues import estimate, seats
+from console.queues import seats
 from console.queues import service as queues
 from console.queues.models import Priority, Ticket, TicketState
 from tests.queues.given import at_the_video, crowd, online, reasons, to_the_video, waiting_since
@@ -139,19 +139,3 @@ def test_a_closed_tab_or_a_killed_process_keeps_the_place(world: Settings) -> No
 def test_ticket_numbers_go_on_after_999(session: Session) -> None:
     numbers = [ticket_no(session, 1, AT) for _ in range(1000)]
     assert (numbers[0], numbers[998], numbers[999]) == ("A001", "A999", "B001")
-
-
-def test_no_wait_is_promised_before_three_calls_were_made_today(session: Session) -> None:
-    seat = online(session)
-    for n in range(3):
-        assert estimate.wait_minutes(session, seat.branch_id, 0, AT + timedelta(hours=1)) is None
-        finished_call(session, n)
-    assert estimate.wait_minutes(session, seat.branch_id, 1, AT + timedelta(hours=1)) == (7, 17)
-
-
-def finished_call(session: Session, n: int) -> None:
-    """Six minutes at the one seat there is."""
-    ticket = crowd(session, 1)[0] if n == 0 else waiting_since(session, ("周晚晴", "许砚青")[n - 1], 0)
-    ticket.state, ticket.answered_at, ticket.ended_at = TicketState.ANSWERED, AT, AT + timedelta(minutes=6)
-    apply(ticket.case, Action.ANSWER, WITNESS)
-    assert session.scalar(select(func.count()).where(Ticket.ended_at.is_not(None))) == n + 1
