@@ -268,8 +268,10 @@ def _write_mark(
     stamp: Stamp,
     **more: Any,
 ) -> CheckMark:
-    """At a moment of the recording, whatever the browser's clock says."""
+    """At a moment of the recording, whatever the browser's clock says: what cannot be seen now was not seen a moment ago either."""
     moment = min(max(at or stamp.at, call.acknowledged_at or stamp.at), stamp.at)
+    if timeline.uncovered(call, stamp.at) is not None:
+        moment = stamp.at
     made = CheckMark(item=item, result=result, at=moment, by=stamp.by, **more)
     call.marks.append(made)
     session.flush()

@@ -5,7 +5,7 @@ Payloads hold ``fence`` (from the acknowledgement of ``sit``) and, in a call, ``
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import current_app, request, url_for
@@ -93,6 +93,7 @@ def _of_seat(seat: Seat) -> dict[str, Any]:
         "since": seat.since.isoformat(),
         "branch": seat.branch_id,
         "fence": seat.fence,
+        "now": datetime.now(UTC).isoformat(),
     }
 
 
@@ -126,7 +127,7 @@ def disconnect(*_reason: object) -> None:
 @live.socketio.on("sit", namespace=live.SEAT)
 @witnesses
 def sit(payload: object = None) -> dict[str, Any]:
-    """This page takes the seat. → {state, since, branch, fence}"""
+    """This page takes the seat. → {state, since, branch, fence, now}: ``now`` sets the page's clock."""
     return _of_seat(acts.sit())
 
 

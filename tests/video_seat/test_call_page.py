@@ -91,6 +91,11 @@ def test_what_one_side_does_the_other_side_sees(
     expect(camera).to_be_enabled()
     phone.wait_for_function("() => document.querySelector('[data-local]').videoWidth > 0")
 
+    # each key does one thing
+    expect(seat.locator("[data-mute]")).to_be_enabled()
+    keys = seat.locator("main [data-key]").evaluate_all("all => all.map((each) => each.dataset.key)")
+    assert sorted(keys) == sorted(set(keys)) and {"M", "O", "U", "W", "K"} <= set(keys)
+
     # switches, by button and by key
     mute.click()
     expect(mute).to_have_attribute("aria-pressed", "true")
@@ -98,7 +103,6 @@ def test_what_one_side_does_the_other_side_sees(
     expect(theirs).to_have_text("对方已静音")
     mute.click()
     expect(theirs).to_be_hidden()
-    expect(seat.locator("[data-mute]")).to_be_enabled()
     seat.keyboard.press("o")
     expect(mine).to_have_text("对方关闭了摄像头")
     seat.keyboard.press("o")

@@ -85,6 +85,15 @@ def test_an_item_answered_while_the_investors_camera_was_off_locks_the_verdict_u
     assert call.verdict is Verdict.PASSED
 
 
+def test_a_page_whose_clock_lags_does_not_prove_anything_before_a_dark_camera(session: Session) -> None:
+    call = talking(session)
+    reports(session, call, 3, camera=State.OFF)
+    made = service.mark(session, call, "own_will", CheckResult.OK, at(3.1), at=at(2.9).at)
+    assert made.at == at(3.1).at
+    gap = timeline.uncovered(call, made.at)
+    assert gap is not None and gap.why is Why.CAMERA
+
+
 def test_a_dark_camera_and_a_broken_line_are_told_apart(session: Session, tmp_path: Path) -> None:
     call = talking(session)
     reports(session, call, 2.5, camera=State.OFF)

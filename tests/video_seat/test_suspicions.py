@@ -177,7 +177,9 @@ def test_the_supervisor_sees_signs_words_and_answers_and_decides(
         assert session.get_one(Case, held.case_id).status is Status.IN_QUEUE
 
 
-def test_every_page_of_a_supervisor_says_how_many_wait(as_staff: StaffPage, node: PretendNode, held: VideoSession) -> None:
+def test_every_page_of_a_supervisor_says_how_many_wait(
+    as_staff: StaffPage, node: PretendNode, held: VideoSession
+) -> None:
     client = as_staff("fangyi")
     assert 'data-waiting="/seat/held/waiting"' in client.get("/review").text
     assert client.get("/seat/held/waiting").json["waiting"] == 1

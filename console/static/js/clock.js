@@ -7,9 +7,15 @@ let offset = Number.isNaN(told) ? 0 : told - arrived;
 
 export const now = () => Date.now() + offset;
 
-/** Correct the clock by a time the server has just told. */
-export function correct(iso) {
-  offset = Date.parse(iso) - Date.now();
+let wait = Infinity; // ms that the answer took by which the clock was set last
+
+/** The server told its time in an answer to what was asked at `sent` (Date.now()): the quickest answers set the clock. */
+export function agree(iso, sent) {
+  const took = Date.now() - sent;
+  const at = Date.parse(iso);
+  if (Number.isNaN(at) || took > 1.5 * wait) return;
+  wait = Math.max(took, 20);
+  offset = at - (sent + took / 2);
 }
 
 const two = (n) => String(n).padStart(2, "0");

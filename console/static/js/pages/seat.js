@@ -1,6 +1,6 @@
 // 坐席: one page, idle or in a call. The newest page of a witness holds the seat; what changes is fetched again as parts.
 import { Call, State, networkWords } from "../call.js";
-import { now } from "../clock.js";
+import { agree, now } from "../clock.js";
 import { closeDialog, openDialog } from "../dialog.js";
 import { get } from "../http.js";
 import { Line } from "../line.js";
@@ -35,7 +35,10 @@ const mine = (branch) => String(branch) === main.dataset.branch;
 
 async function sit() {
   try {
-    hold(await live.ask("sit"));
+    const sent = Date.now();
+    const seat = await live.ask("sit");
+    agree(seat.now, sent);
+    hold(seat);
   } catch (error) {
     return toast(error.message, "bad");
   }
@@ -63,7 +66,8 @@ async function comeBack() {
 async function beat() {
   if (fence === null || changing || lost) return;
   try {
-    await live.ask("heartbeat", { fence });
+    const sent = Date.now();
+    agree((await live.ask("heartbeat", { fence })).now, sent);
   } catch (error) {
     if (error.code === "seat_lost") stop();
   }
