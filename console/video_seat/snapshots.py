@@ -18,7 +18,7 @@ class Shot:
 SHOTS = (
     Shot(Kind.SNAPSHOT_FACE, "人脸", "F"),
     Shot(Kind.SNAPSHOT_ID, "手持证件", "D"),
-    Shot(Kind.SNAPSHOT_ID_FRONT, "正面", "E"),
+    Shot(Kind.SNAPSHOT_ID_FRONT, "正面", "Z"),
     Shot(Kind.SNAPSHOT_ID_BACK, "反面", "C"),
     Shot(Kind.SNAPSHOT_FULL, "整幅", "G"),
 )

@@ -1,5 +1,6 @@
 """抓拍: kinds, warnings, one press one picture."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def shot(
 
 def test_every_kind_has_one_key_of_its_own() -> None:
     assert len({each.key for each in SHOTS}) == len({each.kind for each in SHOTS}) == 5
+
+
+def test_on_the_page_of_a_call_no_key_presses_two_buttons(witness: Open, investor: OpenInvestor) -> None:
+    seat, _, _ = connected(witness, investor)
+    page = re.sub(r"<dialog.*?</dialog>", "", seat.client.get("/seat").text, flags=re.DOTALL)
+    keys = re.findall(r'data-key="([^"]+)"', page)
+    assert {each.key for each in SHOTS} <= set(keys)
+    assert sorted(keys) == sorted(set(keys))
 
 
 def test_snapshots_of_one_kind_stand_beside_each_other(session: Session, tmp_path: Path) -> None:
@@ -75,7 +84,7 @@ def test_the_id_shown_is_proved_by_either_side_or_by_the_card_in_the_hand(
     shot(session, call, Kind.SNAPSHOT_FACE, tmp_path)
     with pytest.raises(service.SnapshotMissing) as refused:
         service.mark(session, call, "id_original", CheckResult.OK, at(2))
-    assert "D 手持证件、E 正面、C 反面" in refused.value.text
+    assert "D 手持证件、Z 正面、C 反面" in refused.value.text
     taken = shot(session, call, kind, tmp_path)
     assert service.mark(session, call, "id_original", CheckResult.OK, at(2)).snapshot is taken
 
