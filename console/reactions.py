@@ -52,6 +52,11 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.REJECT: (tell_investor, tell_reviewers, tell_supervisors),
     Action.REFUSE: (tell_investor, tell_reviewers, tell_supervisors),
     Action.ABANDON: (tell_investor, tell_queue),
+    Happening.APPOINTMENT_BOOKED: (tell_queue,),
+    Happening.APPOINTMENT_CHANGED: (tell_queue,),
+    Happening.APPOINTMENT_CANCELLED: (tell_queue,),
+    Happening.APPOINTMENT_KEPT: (tell_queue,),
+    Happening.APPOINTMENT_MISSED: (tell_queue,),
     Happening.TASK_CLAIMED: (tell_reviewers,),
     Happening.TASK_RELEASED: (tell_reviewers,),
 }

@@ -4,7 +4,7 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from . import entrance, my_business, sign_in, sockets, steps, views  # noqa: F401 (they hang their views on views.bp)
+    from . import appointments, entrance, my_business, sign_in, sockets, steps, views  # noqa: F401 (they hang their views on views.bp)
 
     app.extensions["step_facts"] = steps.facts_of  # for the other desks, which may not import the portal
     app.register_blueprint(views.bp)

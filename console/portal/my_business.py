@@ -12,6 +12,7 @@ from console.cases import service
 from console.cases.models import ENDED, Case, Rejection, Status
 from console.db import reading, transaction
 from console.people.models import Investor, Staff
+from console.queues import appointments
 from console.video_seat.models import VideoSession
 
 from . import status
@@ -40,6 +41,8 @@ def my_business() -> str:
             cases=[(case, standing(case), remarks(case)) for case in shown],
             stories={case.id: story(case, _witnesses(session, case)) for case in shown},
             may_be_given_up=MAY_BE_GIVEN_UP,
+            booked={case.id: live for case in shown if (live := appointments.live(session, case))},
+            when=appointments.when,
         )
 
 

@@ -10,6 +10,7 @@ from console.cases.models import STATUS_TITLES, Case, CaseEvent, Status
 from console.cases.trail import Happening
 from console.cases.transitions import Action
 from console.local_time import LOCAL
+from console.queues import appointments
 
 NOT_PASSED = {Desk.SEAT: "视频见证未通过", Desk.REVIEWER: "复核未通过"}
 KINDS = {
@@ -154,6 +155,9 @@ def _told(case: Case, line: CaseEvent, joined: datetime | None) -> tuple[str, st
         return case.business.step(line.step or "").title, "，已完成", "ok"
     if line.action == Action.ANSWER and joined is not None:
         return "视频接通", f"，排队 {_waited((line.at - joined).total_seconds())}", ""
+    if line.action in APPOINTED:
+        head, rest, kind = APPOINTED[line.action]
+        return head, rest.format(appointments.when(datetime.fromisoformat(line.detail["slot"]))), kind
     if line.action in (Action.REJECT, Action.REFUSE):
         return _rejected(line.action, line.detail)
     return PLAIN.get(line.action)
@@ -171,6 +175,14 @@ PLAIN: dict[str, tuple[str, str, str]] = {
     Action.RELEASE: ("资料核实完成", "，请继续视频验证，您已排在最前", ""),
     Action.APPROVE: ("复核通过", "，业务已办结", "ok"),
     Action.ABANDON: ("已放弃", "", ""),
+}
+
+
+APPOINTED: dict[str, tuple[str, str, str]] = {
+    Happening.APPOINTMENT_BOOKED: ("预约视频", "，{}", ""),
+    Happening.APPOINTMENT_CHANGED: ("改约视频", "，改为 {}", ""),
+    Happening.APPOINTMENT_CANCELLED: ("取消视频预约", "，原定 {}", ""),
+    Happening.APPOINTMENT_MISSED: ("没有按预约加入排队", "，{} 的预约作废", "bad"),
 }
 
 

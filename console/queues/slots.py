@@ -56,6 +56,10 @@ class Slot:
     def free(self) -> int:
         return max(0, self.capacity - self.taken)
 
+    @property
+    def morning(self) -> bool:
+        return self.at.astimezone(LOCAL).hour < 12
+
 
 @dataclass(frozen=True)
 class Day:

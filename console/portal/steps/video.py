@@ -3,9 +3,9 @@
 The witness's verdict finishes the step, never the investor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import ceil
 from typing import Any
 
@@ -19,7 +19,7 @@ from console.cases.models import Case, Status
 from console.config import Settings, VideoHours
 from console.db import transaction
 from console.evidence.models import Evidence
-from console.queues import estimate, hours
+from console.queues import appointments, estimate, hours
 from console.queues import service as queues
 from console.queues.models import Priority, Ticket
 from console.stamp import Stamp
@@ -33,6 +33,7 @@ from console.video_seat.script import Item, items_of
 from . import Handed, NotYet
 
 PLACES_DRAWN = 6
+LONGEST_TIMER = 24 * 60 * 60  # seconds
 VERDICT_KINDS = {
     Verdict.PASSED: "ok",
     Verdict.REJECTED: "bad",
@@ -55,7 +56,8 @@ def show(session: Session, case: Case) -> dict[str, Any]:
         "stage": "before",
         "waiting_now": queues.waiting(session, case.branch_id),
         "branch": case.branch,
-        **closing(_hours(), datetime.now(UTC)),
+        **closing(_hours(), now := datetime.now(UTC), hours.closed_days(session, case.branch, now)),
+        **appointment(session, case, now),
     }
 
 
@@ -63,11 +65,21 @@ def submit(session: Session, case: Case, form: Mapping[str, str], stamp: Stamp) 
     raise NotYet({"": "视频验证由认证人员确认后自动进入下一步，不需要提交。"})
 
 
-def closing(when: VideoHours, at: datetime) -> dict[str, Any]:
-    """``closed``: why nobody can queue up now, or ''; ``opens_in``: the seconds until one can."""
-    open_ = hours.is_open(when, at)
-    left = 0 if open_ else ceil((hours.opens_at(when, at) - at).total_seconds())
-    return {"closed": hours.closed_words(when, at), "opens_in": left}
+def closing(when: VideoHours, at: datetime, days_off: Collection[date] = ()) -> dict[str, Any]:
+    """``closed``: why nobody can queue up now, or ''; ``opens_in``: the seconds until one should look again, a day at most."""
+    open_ = hours.is_open(when, at, days_off)
+    left = 0 if open_ else ceil((hours.opens_at(when, at, days_off) - at).total_seconds())
+    return {"closed": hours.closed_words(when, at, days_off), "opens_in": min(left, LONGEST_TIMER)}
+
+
+def appointment(session: Session, case: Case, at: datetime) -> dict[str, Any]:
+    """``appointment``: the live one or None; ``appointed``: its time in words; ``its_time``: whoever joins now keeps it."""
+    booked = appointments.live(session, case)
+    return {
+        "appointment": booked,
+        "appointed": appointments.when(booked.slot_at) if booked else "",
+        "its_time": booked is not None and appointments.in_window(booked, at),
+    }
 
 
 def _hours() -> VideoHours:
@@ -99,6 +111,7 @@ def queue_facts(session: Session, case: Case) -> dict[str, Any]:
         "eta": estimate.wait_minutes(session, case.branch_id, place.ahead, datetime.now(UTC)),
         "branch": case.branch,
         "came_back": came_back(session, case, ticket),
+        **appointment(session, case, datetime.now(UTC)),
     }
 
 
