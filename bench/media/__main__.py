@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,14 @@ def against_a_bare_loop(how: How) -> Lines:
         bare = Answering("bench.media.bare", path, LOOPBACK)
         peer = Target("peer", bare.pid, {"kind": "bare", "socket": path}, calls=how.calls)
         many = Target("ours", ours.pid, ours.address, calls=how.calls)
-        scores = contend(load, [many, peer], rounds=how.rounds, seconds=how.seconds)
+        paced = contend(load, [many, peer], rounds=how.rounds, seconds=how.seconds)
+        both = [replace(many, stutter=True), replace(peer, stutter=True)]
+        stuttering = contend(load, both, rounds=how.rounds, seconds=how.seconds)
         bare.stop()
-    yield line("cpu_bare_loop", scores["ours"], scores["peer"], "bare Python socket + SRTP loop", 2.5, calls=how.calls)
+    name = "bare Python socket + SRTP loop"
+    yield line("cpu_bare_loop", paced["ours"], paced["peer"], name, 2.5, calls=how.calls)
+    name += ", both always with packets waiting"
+    yield line("cpu_bare_loop_batched", stuttering["ours"], stuttering["peer"], name, 2.5, calls=how.calls)
 
 
 def against_janus(how: How) -> Lines:

@@ -1,5 +1,7 @@
 """Ours and a peer under the same calls, in turns: CPU and what was delivered, round by round."""
 
+import os
+import signal
 import statistics
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from bench.media.process import Answering, cpu_seconds
 from tests.worker.media.nodes import RunningNode, redis_of_its_own
 
 LOOPBACK = "127.0.0.1"
+STUTTER = 0.05  # seconds
 WARM_UP = 1.5  # seconds of calls before they count
 
 
@@ -20,7 +23,8 @@ WARM_UP = 1.5  # seconds of calls before they count
 class Target:
     """A server that takes the load: what the callers must know of it, and whose CPU time counts.
 
-    `calls` at a time. With `anew`, each round has calls of its own, for a server that a pause would upset.
+    `calls` at a time. With `anew`, each round has calls of its own, for a server that a pause would upset. With `stutter`,
+    the server is stopped half of the time, so that it always finds many packets waiting and hardly ever has to be woken.
     """
 
     name: str
@@ -28,6 +32,7 @@ class Target:
     address: dict[str, Any]
     calls: int = 1
     anew: bool = False
+    stutter: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def _round(load: Answering, target: Target, seconds: float) -> Round:
     load.ask(do="play", set=target.name)
     time.sleep(WARM_UP)
     before, spent_before = load.ask(do="count", set=target.name), cpu_seconds(target.pid)
-    time.sleep(seconds)
+    _let_run(target, seconds)
     after, spent = load.ask(do="count", set=target.name), cpu_seconds(target.pid)
     load.ask(do="pause", set=target.name)
     took, calls = after["at"] - before["at"], target.calls
@@ -122,6 +127,18 @@ def _round(load: Answering, target: Target, seconds: float) -> Round:
         packets_per_second=(after["packets"] - before["packets"]) / (took * calls),
         missing=after["missing"] - before["missing"],
     )
+
+
+def _let_run(target: Target, seconds: float) -> None:
+    if not target.stutter:
+        time.sleep(seconds)
+        return
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        os.kill(target.pid, signal.SIGSTOP)
+        time.sleep(STUTTER)
+        os.kill(target.pid, signal.SIGCONT)
+        time.sleep(STUTTER)
 
 
 def line(figure: str, ours: Score, peer: Score, peer_name: str, limit: float, **more: Any) -> dict[str, Any]:

@@ -77,6 +77,7 @@ class Leg:
         self._abs_send_time_id: int | None = None
         self._rtcp_ssrc = 0
         self._key_asked_at = float("-inf")
+        self._key_wanted = False
         self._key_waiters: list[asyncio.Future[bytes]] = []
         self._nacked = 0
         self._repaired = 0
@@ -189,6 +190,8 @@ class Leg:
             self.request_key()
         if stream.missing:
             self._send_nacks(stream, now)
+        if self._key_wanted and stream.kind == "video":
+            self._ask_for_key(now)
         self._forward(stream.kind, packet, now)
         self._assemblers[stream.kind].push(packet, now)
 
@@ -226,6 +229,7 @@ class Leg:
     def _record(self, frame: Frame) -> None:
         if frame.kind == "video" and frame.key:
             self.key_frame_at = time.monotonic()
+            self._key_wanted = False
             for waiter in self._key_waiters:
                 if not waiter.done():
                     waiter.set_result(frame.data)
@@ -235,8 +239,11 @@ class Leg:
     # -- feedback
 
     def request_key(self) -> None:
-        """Ask the peer for a key frame, at most every half second."""
-        now = time.monotonic()
+        """Ask the peer for a key frame: at most every half second, and again while pictures come but no key frame does."""
+        self._key_wanted = True
+        self._ask_for_key(time.monotonic())
+
+    def _ask_for_key(self, now: float) -> None:
         stream = self._inbound.get("video")
         if stream is None or stream.ssrc is None or self._port is None:
             return

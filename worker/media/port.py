@@ -31,6 +31,8 @@ class PacketPort:
     ) -> None:
         connection: Any = dtls.transport._connection
         self._pairs: dict[int, Any] = connection._nominated
+        self._pair: Any = None
+        self._address: Any = None
         self._srtp_in, self._srtp_out = dtls._rx_srtp, dtls._tx_srtp
         self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
         self._open = True
@@ -76,13 +78,13 @@ class PacketPort:
             return
         try:
             if is_rtcp(datagram):
-                data, take = self._srtp_in.unprotect_rtcp(datagram), self._on_rtcp
+                self._on_rtcp(self._srtp_in.unprotect_rtcp(datagram))
             else:
-                data, take = self._srtp_in.unprotect(datagram), self._on_rtp
-        except (pylibsrtp.Error, ValueError):  # forged, replayed or oversized: not for us
+                self._on_rtp(self._srtp_in.unprotect(datagram))
+        except (pylibsrtp.Error, ValueError):  # forged, replayed, oversized, or malformed inside: not for us
             self.rejected += 1
-        else:
-            self._hand_over(take, data)
+        except Exception:  # ours; letting it out would close the socket under the call
+            log.exception("packet not handled")
 
     def _hand_over(self, take: Callable[[bytes], None], data: bytes) -> None:
         try:
@@ -104,8 +106,10 @@ class PacketPort:
         pair = self._pairs.get(COMPONENT)
         if pair is None or not self._open:
             return
+        if pair is not self._pair:  # ICE may nominate another one; a pair itself never changes
+            self._pair, self._address = pair, pair.remote_addr
         try:
-            pair.protocol.transport.sendto(protect(packet), pair.remote_addr)
+            pair.protocol.transport.sendto(protect(packet), self._address)
             self.sent += 1
         except (pylibsrtp.Error, ValueError):
             self.refused += 1
