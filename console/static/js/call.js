@@ -346,7 +346,7 @@ export class Call {
 
   #stateOf(name) {
     const track = this.#track(name);
-    if (!track || track.readyState === "ended") return "device";
+    if (!track || track.readyState === "ended") return document.hidden ? "away" : "device";
     if (!this.wanted[name]) return "off";
     if (this.paused.has(track)) return document.hidden ? "away" : "device";
     return "on";

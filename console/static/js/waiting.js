@@ -6,7 +6,7 @@ import { toast } from "./toast.js";
 const OFTEN_MS = 20_000;
 
 export function wireWaiting() {
-  for (const count of document.querySelectorAll("[data-waiting]")) {
+  for (const count of document.querySelectorAll(".rail [data-waiting]")) {
     let known = null;
     const look = async () => {
       if (document.hidden) return;
