@@ -15,15 +15,18 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import CursorResult, delete, select
+from sqlalchemy.orm import Session
 
 from console import live
+from console.cases.models import Case
 from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.evidence import store
 from console.evidence.models import Evidence, State, Variant
 from console.jobs import Job, enqueue, pending
+from console.people import messages
 from console.people.models import Captcha, OutgoingSms, SmsCode
-from console.queues import seats
+from console.queues import appointments, seats, slots
 from console.stamp import Stamp
 from console.video_seat import copies
 from console.video_seat.listening import NODE_PATIENCE, Listener
@@ -41,6 +44,7 @@ CARD_PATIENCE = timedelta(minutes=1)
 CARDS_OF = timedelta(days=1)  # what could not be read in a day is left to people
 RECORDING_PATIENCE = timedelta(seconds=60)
 STRAY_AFTER = timedelta(days=1)
+MOST_REMINDERS = 40  # in one sweep: a gateway that hangs does not keep the next one waiting for hours
 KEPT_PROOF = timedelta(days=2)  # captchas and SMS codes, long expired, but still counted against the limits of a day
 TAKE = re.compile(r"(?P<side>[a-z]+)-(?P<segment>\d+)\.webm")
 DATE_UTC = b"\x44\x61\x88"  # the element's id and length, RFC 9559 section 5.1.2
@@ -58,6 +62,9 @@ def sweep() -> None:
         recordings,
         broken_calls,
         silent_seats,
+        appointed,
+        no_shows,
+        reminders,
         proofs,
         views,
         strays,
@@ -176,6 +183,42 @@ def silent_seats(now: datetime) -> int:
     for branch_id in set(branches):
         live.seats_changed(branch_id)
     return len(branches)
+
+
+def appointed(now: datetime) -> int:
+    """People who wait already when the time of their appointment comes: how many go before the others now."""
+    with reading() as session:
+        due = appointments.due(session, now)
+    return _of_cases(due, appointments.call_up, now)
+
+
+def no_shows(now: datetime) -> int:
+    """Appointments whose time ran out and nobody came: how many."""
+    with reading() as session:
+        missed = appointments.missed(session, now)
+    return _of_cases(missed, appointments.miss, now)
+
+
+def _of_cases(ids: Iterable[int], act: Callable[[Session, Case, Stamp], bool], now: datetime) -> int:
+    """One transaction a case: nobody's lock waits for another's."""
+    done = 0
+    for case_id in ids:
+        with transaction() as session:
+            done += act(session, session.get_one(Case, case_id), Stamp(by="system:sweep", at=now))
+    return done
+
+
+def reminders(now: datetime) -> int:
+    """Messages before an appointment: how many. Claimed first and sent after the commit: never twice, whoever sweeps at the same time."""
+    terms, sms = slots.terms_of(house.settings()), messages.sender(house.settings(), wait=True)
+    for sent in range(MOST_REMINDERS):
+        with transaction() as session:
+            claimed = appointments.claim_reminder(session, terms, now)
+            if claimed is None:
+                return sent
+            phone, words = claimed.case.investor.phone, appointments.reminder_words(claimed, now)
+        sms.send(phone, words)
+    return MOST_REMINDERS
 
 
 def proofs(now: datetime) -> int:

@@ -34,16 +34,21 @@ PATIENCE = 10.0  # seconds for one
 
 class SmsSender(Protocol):
     def send(self, phone: str, text: str) -> None:
-        """Hand the message over. Never waits for a network, so that an answer takes as long whether something is sent or not."""
+        """Hand the message over. A web process never waits for a network here: an answer takes as long whether something is sent or not."""
 
 
 class HttpSms:
-    def __init__(self, url: str, key: str, *, pause: float = PAUSE):
-        self._url, self._key, self._pause = url, key.encode(), pause
+    """``wait``: for a process that ends with its job, ``send`` returns when the message is handed over or given up."""
+
+    def __init__(self, url: str, key: str, *, pause: float = PAUSE, wait: bool = False):
+        self._url, self._key, self._pause, self._wait = url, key.encode(), pause, wait
 
     def send(self, phone: str, text: str) -> None:
         body = json.dumps({"id": uuid.uuid4().hex, "phone": phone, "text": text}, ensure_ascii=False).encode()
-        runtime.spawn(self._deliver, body)
+        if self._wait:
+            self._deliver(body)
+        else:
+            runtime.spawn(self._deliver, body)
 
     def _deliver(self, body: bytes) -> None:
         for attempt in range(1, TRIES + 1):

@@ -8,10 +8,11 @@ from console.db import transaction
 from console.people.models import OutgoingSms
 
 
-def sender(settings: Settings) -> SmsSender:
+def sender(settings: Settings, *, wait: bool = False) -> SmsSender:
+    """``wait``: for a job, whose process ends with it."""
     if settings.sms == "development":
         return DevelopmentSms(_keep)
-    return HttpSms(settings.sms_url, settings.sms_key)
+    return HttpSms(settings.sms_url, settings.sms_key, wait=wait)
 
 
 def _keep(phone: str, text: str) -> None:

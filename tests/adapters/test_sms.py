@@ -136,3 +136,10 @@ def test_a_gateway_without_address_or_key_is_a_configuration_error(tmp_path, mis
     del given[missing]
     with pytest.raises(ConfigError, match=missing):
         Settings.from_env(given)
+
+
+def test_in_a_job_handing_over_returns_when_the_gateway_has_it(gateway: Gateway) -> None:
+    """The process of a job ends with it: what runs beside it would be lost."""
+    gateway.slow.set()
+    HttpSms(gateway.url, KEY, pause=0.01, wait=True).send("13800008000", TEXT)
+    assert gateway.arrived.get_nowait().text == TEXT
