@@ -172,3 +172,40 @@ def test_what_one_side_does_the_other_side_sees(
         expect(phone.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
     expect(phone.locator("[data-cue]")).to_be_in_viewport(ratio=1)
     assert phone.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.usefixtures("node")
+def test_what_is_too_long_is_said_at_its_field_and_stays_there(
+    opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient]
+) -> None:
+    with db.transaction() as session:
+        number = talking(session).session_no
+    seat = opened(as_staff("luwenshan"), "/seat", DESK)
+    expect(seat.locator("#v-after")).to_be_enabled()
+    seat.keyboard.press("b")
+    sheet = seat.get_by_role("dialog", name="备注")
+    field = sheet.get_by_label("内部备注")
+    field.press_sequentially("fdzcg")  # the keys of snapshots are letters here
+    expect(sheet.get_by_text("5 / 400")).to_be_visible()
+    field.fill("一" * 412)
+    sheet.get_by_role("button", name="保存").click()
+    expect(sheet.get_by_role("alert")).to_have_text("最多 400 个字，现在 412 个，请删去 12 个字")
+    expect(field).to_have_value("一" * 412)
+    field.fill("一" * 399 + "\n")
+    sheet.get_by_role("button", name="保存").click()
+    expect(seat.get_by_text("备注已保存")).to_be_visible()
+    expect(seat.locator("[data-part=tray] [data-look]")).to_have_count(0)
+
+    # past the page's own check the server refuses, and gives back what was typed and chosen
+    seat.keyboard.press("s")
+    suspicion = seat.get_by_role("dialog", name="可疑，报班长")
+    suspicion.get_by_role("checkbox").first.check()
+    suspicion.get_by_label("说明").fill("一" * 401)
+    suspicion.locator("form").evaluate("form => form.submit()")
+    expect(seat.get_by_text("说明最多 400 个字，现在 401 个").first).to_be_visible()
+    expect(suspicion).to_be_visible()
+    expect(suspicion.get_by_label("说明")).to_have_value("一" * 401)
+    expect(suspicion.get_by_role("checkbox").first).to_be_checked()
+    with db.reading() as session:
+        kept = session.scalars(select(VideoSession)).one()
+        assert (kept.session_no, kept.internal_note, kept.ended_at) == (number, "一" * 399, None)
