@@ -1,6 +1,7 @@
 """What every template can use: filters for masking and time, the clock, the Chinese titles."""
 
 from datetime import UTC, date, datetime
+from math import ceil
 from typing import Any, NamedTuple
 
 from flask import Flask, current_app, render_template
@@ -30,6 +31,14 @@ def mmss(seconds: float | None) -> str:
         if whole < 3600
         else f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
     )
+
+
+def minutes_until(at: datetime, now: datetime) -> str:
+    """23 分钟后, as static/js/clock.js keeps it true afterwards; once it is over, somebody who was expected has not come."""
+    minutes = ceil((at - now).total_seconds() / 60)
+    if minutes <= 0:
+        return "到时未到"
+    return f"{minutes} 分钟后" if minutes < 60 else f"{minutes // 60} 小时 {minutes % 60} 分后"
 
 
 def seconds_since(at: datetime | None) -> int:
@@ -90,7 +99,7 @@ def warned(codes: list[str]) -> str:
 def register_filters(app: Flask) -> None:
     for name in ("masked_id", "masked_phone", "masked_card", "masked_name", "masked_address"):
         app.add_template_filter(getattr(masking, name), name)
-    for filter_ in (local_time, mmss, seconds_since, valid_until, action_title, warned):
+    for filter_ in (local_time, mmss, seconds_since, minutes_until, valid_until, action_title, warned):
         app.add_template_filter(filter_, filter_.__name__)
 
     @app.context_processor

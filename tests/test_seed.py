@@ -23,6 +23,7 @@ from console.people.identity import id_no_of, phone_of
 from console.people.models import Branch, Broker, Investor, Role, Staff
 from console.people.passwords import matches
 from console.portal.steps.profile import fields
+from console.queues import slots
 from console.seed import DEMO_INVESTORS, DEMO_PASSWORD, DEMO_SIGN_INS, seed_demo
 
 
@@ -157,3 +158,10 @@ def test_the_notices_that_a_grade_asks_for_are_published(seeded):
         broker = session.scalars(select(Broker)).one()
         for codes in NOTICE_CODES.values():
             assert all(live_version(session, broker.id, code) for code in codes)
+
+
+def test_both_branches_offer_slots_in_the_next_days(seeded):
+    with db.reading() as session:
+        for branch in session.scalars(select(Branch)):
+            calendar = slots.days(session, branch, slots.Terms(), datetime.now(UTC))
+            assert sum(day.free for day in calendar) > 50, branch.name

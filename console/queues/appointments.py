@@ -114,21 +114,20 @@ def may_book(case: Case) -> bool:
 
 
 def of_day(session: Session, branch_id: int, at: datetime) -> list[Appointment]:
-    """Those of the (Shanghai) day of ``at`` at the branch with case and investor, as they come; cancelled ones are left out."""
+    """Those of the (Shanghai) day of ``at`` at the branch with case and investor, live ones first, as they come; no cancelled ones."""
     day = midnight(at)
-    return list(
-        session.scalars(
-            select(Appointment)
-            .where(
-                Appointment.branch_id == branch_id,
-                Appointment.slot_at >= day,
-                Appointment.slot_at < day + timedelta(days=1),
-                Appointment.state != AppointmentState.CANCELLED,
-            )
-            .options(joinedload(Appointment.case).joinedload(Case.investor))
-            .order_by(Appointment.slot_at, Appointment.place)
+    found = session.scalars(
+        select(Appointment)
+        .where(
+            Appointment.branch_id == branch_id,
+            Appointment.slot_at >= day,
+            Appointment.slot_at < day + timedelta(days=1),
+            Appointment.state != AppointmentState.CANCELLED,
         )
+        .options(joinedload(Appointment.case).joinedload(Case.investor))
+        .order_by(Appointment.slot_at, Appointment.place)
     )
+    return sorted(found, key=lambda appointment: not appointment.is_live)
 
 
 # --- the investor's acts

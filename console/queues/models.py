@@ -295,3 +295,7 @@ class Appointment(Base):
         Index("uq_appointments_live_case", "case_id", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
         Index("ix_appointments_day", "branch_id", "slot_at"),
     )
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in (AppointmentState.BOOKED, AppointmentState.KEPT)

@@ -15,7 +15,7 @@ from console.db import reading
 from console.people.branches import served_branches
 from console.people.models import Role
 from console.problem import Problem
-from console.queues import seats
+from console.queues import appointments, seats
 from console.queues import service as queues
 from console.queues.models import PRIORITY_TITLES, SEAT_STATE_TITLES, Seat
 from console.screens import steps_shown
@@ -156,6 +156,7 @@ def _shown(session: Session) -> dict[str, Any]:
         "branch": branch,
         "branches": branches,
         "tickets": tickets,
+        "appointed": appointments.of_day(session, branch.id, now) if branch else [],
         "longest": page.longest_wait(tickets),
         "team": seats.team(session, branch.id) if branch else [],
         "now": now,

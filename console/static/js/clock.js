@@ -64,11 +64,19 @@ function tick() {
       el.dispatchEvent(new CustomEvent("time-over", { bubbles: true }));
     }
   }
+  for (const el of document.querySelectorAll("[data-in]")) {
+    const minutes = Math.ceil((Date.parse(el.dataset.in) - at) / 60_000);
+    put(el, minutesUntil(minutes));
+    el.classList.toggle("t-wait", minutes <= 0);
+  }
   for (const el of document.querySelectorAll("[data-ago]")) {
     const words = ago((at - Date.parse(el.dateTime)) / 1000);
     if (words) put(el, words);
   }
 }
+
+/** As the server writes it: console/screens.py. */
+const minutesUntil = (minutes) => (minutes <= 0 ? "到时未到" : minutes < 60 ? `${minutes} 分钟后` : `${Math.floor(minutes / 60)} 小时 ${minutes % 60} 分后`);
 
 function put(el, text) {
   if (el && el.textContent !== text) el.textContent = text;
