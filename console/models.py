@@ -6,7 +6,8 @@ from console.certificates import models as certificates
 from console.evidence import models as evidence
 from console.people import models as people
 from console.queues import models as queues
+from console.queues import promises
 from console.review import models as review
 from console.video_seat import models as video_seat
 
-__all__ = ["agreements", "cases", "certificates", "evidence", "people", "queues", "review", "video_seat"]
+__all__ = ["agreements", "cases", "certificates", "evidence", "people", "promises", "queues", "review", "video_seat"]

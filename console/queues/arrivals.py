@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float
+from sqlalchemy import ColumnElement, Float, Integer
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -27,3 +27,22 @@ def _sqlite(element: epoch, compiler: Any, **how: Any) -> str:
 @compiles(epoch, "postgresql")
 def _postgresql(element: epoch, compiler: Any, **how: Any) -> str:
     return f"EXTRACT(EPOCH FROM {compiler.process(element.clauses, **how)})"
+
+
+class slot(FunctionElement[int]):
+    """``slot(time, seconds)``: how many whole stretches of so many seconds have passed since 1970."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(slot, "sqlite")
+def _slot_sqlite(element: slot, compiler: Any, **how: Any) -> str:
+    time, seconds = (compiler.process(each, **how) for each in element.clauses)
+    return f"(CAST(strftime('%s', {time}) AS INTEGER) / {seconds})"
+
+
+@compiles(slot, "postgresql")
+def _slot_postgresql(element: slot, compiler: Any, **how: Any) -> str:
+    time, seconds = (compiler.process(each, **how) for each in element.clauses)
+    return f"CAST(FLOOR(EXTRACT(EPOCH FROM {time}) / {seconds}) AS BIGINT)"

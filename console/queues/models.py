@@ -87,6 +87,8 @@ class Ticket(Base):
             sqlite_where=text("state = 'waiting'"),
             postgresql_where=text("state = 'waiting'"),
         ),
+        Index("ix_tickets_joined", "branch_id", "joined_at"),
+        Index("ix_tickets_answered", "branch_id", "answered_at"),
     )
 
 

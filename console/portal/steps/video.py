@@ -19,7 +19,7 @@ from console.cases.models import Case, Status
 from console.config import Settings, VideoHours
 from console.db import transaction
 from console.evidence.models import Evidence
-from console.queues import appointments, estimate, hours
+from console.queues import appointments, estimate, hours, promises
 from console.queues import service as queues
 from console.queues.models import Priority, Ticket
 from console.stamp import Stamp
@@ -92,7 +92,9 @@ def _hours() -> VideoHours:
 
 def queue_up(session: Session, case: Case) -> Ticket:
     """开始视频通话, by form or by socket. Raises Closed."""
-    return queues.join(session, case, stamp(), _hours())
+    ticket = queues.join(session, case, stamp(), _hours())
+    promises.promise(session, ticket, stamp().at)
+    return ticket
 
 
 def queue_facts(session: Session, case: Case) -> dict[str, Any]:
