@@ -32,6 +32,7 @@ from console.people.demo import (
 )
 from console.people.models import BankCard, Branch, Broker, Investor, Role, Staff, TradingCode
 from console.people.passwords import hash_password
+from console.queues.models import Roster
 from console.stamp import Stamp
 from console.video_seat import script
 
@@ -74,6 +75,7 @@ def fill(session: Session, hashes: dict[str, str], stamp: Stamp) -> Broker:
     script.take_in(session, table("questions"), stamp)
     script.take_in_reasons(session, table("short_reasons"))
     _agreements(session, broker, stamp)
+    session.add_all(_rosters(branches))
     return broker
 
 
@@ -150,6 +152,18 @@ def _reasons() -> list[Reason]:
         for business in BUSINESSES.values()
         for position, step in enumerate(business.steps)
         for place, each in enumerate(register.get(step.key, []))
+    ]
+
+
+def _rosters(branches: dict[str, Branch]) -> list[Roster]:
+    return [
+        Roster(
+            branch_id=branches[each["branch"]].id,
+            weekday=weekday,
+            **{name: each[name] for name in ("starts_at", "ends_at", "seats")},
+        )
+        for each in table("rosters")["roster"]
+        for weekday in each["days"]
     ]
 
 

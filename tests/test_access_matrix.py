@@ -63,7 +63,17 @@ ROUTES: dict[str, object] = {
     "admin.index admin.static": {ADMIN},
     " ".join(
         f"admin_{register}.{view}"
-        for register in ("branches", "staff", "reasons", "scripts", "questions", "short_reasons", "agreements")
+        for register in (
+            "branches",
+            "staff",
+            "reasons",
+            "scripts",
+            "questions",
+            "short_reasons",
+            "agreements",
+            "rosters",
+            "holidays",
+        )
         for view in REGISTER_VIEWS
     ): {ADMIN},
 }
