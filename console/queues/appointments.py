@@ -25,6 +25,7 @@ from .models import LIVE, WEEKDAYS, Appointment, AppointmentState, Priority, Tic
 EARLY = timedelta(minutes=10)  # who joins the queue this long before the slot begins is in time
 LATE = timedelta(minutes=15)  # who has not joined this long after it began has missed it
 BOOKINGS_A_DAY = 2  # a person may book so often on one day; changing the time is no new booking
+CHANGES = 5  # of one appointment
 
 
 class SlotGone(Problem):
@@ -56,6 +57,11 @@ class AlreadyBooked(Problem):
 class TooManyBookings(Problem):
     status, code = 429, "too_many_bookings"
     text: ClassVar[str] = f"今天已经预约过 {BOOKINGS_A_DAY} 次，明天可以再约。在视频服务时间内，可以直接排队。"  # type: ignore[misc]
+
+
+class TooManyChanges(Problem):
+    status, code = 429, "too_many_changes"
+    text = f"这次预约已经改过 {CHANGES} 次，不能再改。可以保留、取消，或在视频服务时间内直接排队。"
 
 
 class NothingBooked(Problem):
@@ -152,7 +158,7 @@ def book(session: Session, case: Case, slot_at: datetime, terms: slots.Terms, st
 def change(session: Session, case: Case, slot_at: datetime, terms: slots.Terms, stamp: Stamp) -> Appointment:
     """Another time for the same appointment; when it cannot be had, the old one stays. The same time again changes nothing.
 
-    Raises NothingBooked, SlotBegan, NoSuchSlot, SlotGone.
+    Raises NothingBooked, SlotBegan, TooManyChanges, NoSuchSlot, SlotGone.
     """
     current = _held(session, case, stamp)
     if current is None:
@@ -162,6 +168,8 @@ def change(session: Session, case: Case, slot_at: datetime, terms: slots.Terms, 
         return current
     if current.state is not AppointmentState.BOOKED or stamp.at >= before:
         raise SlotBegan(case.case_no)
+    if current.changes >= CHANGES:
+        raise TooManyChanges(case.case_no)
     _take(session, current, case, slot_at, terms, stamp.at)
     current.changes += 1
     current.reminded_at = None

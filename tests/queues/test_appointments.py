@@ -239,6 +239,16 @@ def test_from_its_beginning_on_an_appointment_is_not_changed_any_more(session: S
         appointments.change(session, case, clock("16:30"), TERMS, stamp(INVESTOR, clock("15:30")))
 
 
+def test_an_appointment_is_changed_a_few_times_at_most(session: Session) -> None:
+    rostered(session)
+    case = at_the_video(session)
+    book(session, case)
+    for n in range(appointments.CHANGES):
+        appointments.change(session, case, clock("16:00" if n % 2 == 0 else "16:15"), TERMS, stamp(INVESTOR))
+    with pytest.raises(appointments.TooManyChanges):
+        appointments.change(session, case, clock("15:30"), TERMS, stamp(INVESTOR))
+
+
 def test_cancelling_twice_is_cancelling_once(session: Session) -> None:
     rostered(session)
     case = at_the_video(session)

@@ -57,7 +57,7 @@ function button(text, cls, act) {
   return el;
 }
 
-/** Wire the whole document once; also asks before a form with data-confirm is sent (data-confirm-title, -label, -danger). */
+/** Wire the whole document once; also asks before a form with data-confirm is sent (data-confirm-title, -label, -cancel, -danger). */
 export function wireDialogs() {
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-opens]");
@@ -85,6 +85,7 @@ async function askFirst(event) {
     title: given.confirmTitle ?? "请确认",
     text: given.confirm,
     label: given.confirmLabel ?? "确定",
+    cancel: given.confirmCancel ?? "取消",
     danger: "confirmDanger" in given,
   });
   if (!sure) return;
