@@ -23,6 +23,7 @@ from console import (
     access,
     admin,
     agreements,
+    board,
     db,
     desk,
     jobs,
@@ -98,7 +99,7 @@ def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
     csrf.init_app(app)
     access.guard(app)
     register_filters(app)
-    for part in (static_files, desk, portal, video_seat, review, agreements, admin):
+    for part in (static_files, desk, portal, video_seat, board, review, agreements, admin):
         part.register(app)
     _answer_problems(app)
     _add_headers(app, settings)

@@ -26,6 +26,8 @@ MODULES = ROOT / "node_modules"
 LIBRARIES: dict[str, tuple[str, ...]] = {  # file in vendor: what it is put together from
     "tabler.min.css": ("@tabler/core/dist/css/tabler.min.css",),
     "htmx.min.js": ("htmx.org/dist/htmx.min.js",),
+    "uPlot.js": ("uplot/dist/uPlot.esm.js",),
+    "uPlot.min.css": ("uplot/dist/uPlot.min.css",),
     "socket.io.js": ("socket.io-client/dist/socket.io.esm.min.js",),
     # tsyringe inside x509 wants Reflect.getMetadata; both files are classic scripts, together with one export they are one module
     "x509.js": ("reflect-metadata/Reflect.js", "@peculiar/x509/build/x509.js"),

@@ -7,7 +7,7 @@ import structlog
 from flask_socketio import SocketIO
 from redis.exceptions import RedisError
 
-NAMESPACES = PORTAL, SEAT, REVIEW = "/portal", "/seat", "/review"
+NAMESPACES = PORTAL, SEAT, REVIEW, BOARD = "/portal", "/seat", "/review", "/board"
 log = structlog.get_logger()
 socketio = SocketIO()
 _speaker: list[python_socketio.RedisManager] = []  # in a process that serves no browsers: the way to those that do
@@ -40,12 +40,13 @@ def evidence_changed(case_no: str, public_id: str, kind: str, state: str) -> Non
 
 def queue_changed(branch_id: int, waiting: int) -> None:
     """How many wait at the branch. Places differ from person to person: each asks for its own."""
-    for namespace in (SEAT, PORTAL):
+    for namespace in (SEAT, PORTAL, BOARD):
         _emit("queue", {"branch": branch_id, "waiting": waiting}, branch_room(branch_id), namespace)
 
 
 def seats_changed(branch_id: int) -> None:
-    _emit("seats", {"branch": branch_id}, branch_room(branch_id), SEAT)
+    for namespace in (SEAT, BOARD):
+        _emit("seats", {"branch": branch_id}, branch_room(branch_id), namespace)
 
 
 def seat_taken(staff_id: int, fence: int) -> None:

@@ -85,6 +85,7 @@ class Place(NamedTuple):
 RAIL = (
     Place("seat", "坐席", "headset", "video_seat.seat", (Role.WITNESS, Role.SUPERVISOR)),
     Place("held", "核实", "flag", "video_seat.held", (Role.SUPERVISOR,), "video_seat.held_waiting"),
+    Place("board", "看板", "chart-bar", "board.page", (Role.SUPERVISOR, Role.ADMIN)),
     Place("review", "复核", "clipboard-check", "review.tasks", (Role.REVIEWER, Role.SUPERVISOR)),
     Place("agreements", "协议", "file-text", "agreements.index", (Role.ADMIN,)),
     Place("registers", "登记", "database", "admin.index", (Role.ADMIN,)),

@@ -56,6 +56,7 @@ ROUTES: dict[str, object] = {
     "desk.reveal": {WITNESS, REVIEWER, SUPERVISOR},
     "video_seat.seat video_seat.part video_seat.answer_next video_seat.judge": SEAT,
     "video_seat.held video_seat.held_waiting video_seat.decide": {SUPERVISOR},
+    "board.page board.parts board.suggested": {SUPERVISOR, ADMIN},
     "review.tasks review.take_next review.case review.claim review.renew review.release": COUNTER,
     "review.approve review.reject review.chapters review.captions review.verified": COUNTER,
     "agreements.index agreements.publish": {ADMIN},
@@ -249,7 +250,7 @@ def test_pages_are_there_for_those_they_are_for(app: Flask, objects, client_of) 
 
 # --- sockets
 
-NAMESPACES = {live.PORTAL: "investor", live.SEAT: SEAT, live.REVIEW: COUNTER}
+NAMESPACES = {live.PORTAL: "investor", live.SEAT: SEAT, live.REVIEW: COUNTER, live.BOARD: {SUPERVISOR, ADMIN}}
 
 
 def test_a_socket_opens_only_for_those_it_is_for(app: Flask, client_of) -> None:

@@ -25,6 +25,12 @@ export function ring({ everyMs = 2500 } = {}) {
   };
 }
 
+/** One short tone, if the person has touched the page before. */
+export function tone() {
+  context ??= new AudioContext();
+  if (context.state === "running") chime(context.currentTime, 740);
+}
+
 function chime(at, hertz) {
   const tone = context.createOscillator();
   const volume = context.createGain();
