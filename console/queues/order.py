@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, false, or_, select
 from sqlalchemy.orm import Session
 
 from console.cases.models import Case, CaseEvent, Status
@@ -29,9 +29,8 @@ def head(session: Session, seat: Seat, at: datetime, *, overflow: bool = False) 
         select(Ticket.id)
         .join(Case, Case.id == Ticket.case_id)
         .where(place, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
-        .where(or_(Ticket.not_before.is_(None), Ticket.not_before <= at))
         .where(may_answer(session, seat.staff))
-        .order_by(*ORDER)
+        .order_by(case((Ticket.not_before > at, 1), else_=0), *ORDER)
         .limit(1)
         .with_for_update(of=[Case, Ticket], skip_locked=True)
     )

@@ -5,6 +5,7 @@ Who changes a ticket holds the lock of its case first: abandoning, leaving and a
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, update
@@ -21,6 +22,10 @@ from console.stamp import Stamp
 from . import appointments, order
 from .hours import Closed, closed_days, is_open
 from .models import Priority, Seat, Ticket, TicketState
+
+MISSED = "missed"  # why a place was given up, in the trail
+MOST_MISSED = 3  # times that an investor may be called in vain
+REST = timedelta(seconds=30)  # times how often they were: for so long others come first
 
 
 class AlreadyAnswered(Problem):
@@ -87,7 +92,32 @@ def leave(session: Session, case: Case, stamp: Stamp) -> None:
 def put_back(session: Session, case: Case, answered: Ticket, stamp: Stamp, why: str = "") -> Ticket:
     """After a technical failure: before everybody else, with the same number and the time of the first joining."""
     apply(case, Action.RETURN_TO_QUEUE, stamp, detail={"why": why} if why else None)
-    return _again(session, case, Priority.RETURNED, answered)
+    return _again(session, case, Priority.RETURNED, answered, missed=answered.missed)
+
+
+def called_in_vain(session: Session, case: Case, answered: Ticket, stamp: Stamp, why: str) -> Ticket | None:
+    """The investor was not there. At the head again, but others are answered first for a while; after MOST_MISSED times the place is
+    gone (None) and the case is with the investor.
+    """
+    missed = answered.missed + 1
+    apply(case, Action.RETURN_TO_QUEUE, stamp, detail={"why": why, "missed": missed})
+    if missed >= MOST_MISSED:
+        apply(case, Action.LEAVE_QUEUE, stamp, detail={"why": MISSED})
+        return None
+    rest = stamp.at + missed * REST
+    return _again(session, case, Priority.RETURNED, answered, missed=missed, not_before=rest)
+
+
+def was_called_in_vain(session: Session, case: Case) -> bool:
+    """Whether the case's last place in the queue was given up because nobody came."""
+    last = (
+        select(CaseEvent)
+        .where(CaseEvent.case_id == case.id, CaseEvent.action.in_((Action.LEAVE_QUEUE, Action.JOIN_QUEUE)))
+        .order_by(CaseEvent.seq.desc())
+        .limit(1)
+    )
+    line = session.scalar(last)
+    return line is not None and line.detail.get("why") == MISSED
 
 
 def release(session: Session, case: Case, answered: Ticket, not_person: str, stamp: Stamp) -> Ticket:

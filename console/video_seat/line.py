@@ -4,7 +4,7 @@ Each function changes one call inside the caller's transaction, holds the call f
 over. So a side that returns at the very end of its grace either finds its call, or finds it ended; never both.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from console.cases.models import Case
 from console.cases.trail import hold
 from console.queues import seats
 from console.queues import service as queues
-from console.queues.models import Ticket
+from console.queues.models import SeatState, Ticket
 from console.stamp import Stamp
 
 from . import service, timeline
@@ -29,13 +29,16 @@ COLUMNS = [column.key for column in VideoSession.__table__.columns]
 
 @dataclass(frozen=True)
 class Terms:
-    """``grace``: how long a side may stay away. ``restart``: a conversation that was interrupted begins again.
+    """``grace``: how long a side may stay away. ``restart``: a conversation that was interrupted begins again. ``ring`` and ``come``: how
+    long after 接通 the witness's line and the investor's consent may take; None: for ever.
 
     Where a parameter is called ``terms``, it is the house's; each call asks `holding` for its own.
     """
 
     grace: timedelta
     restart: bool = False
+    ring: timedelta | None = None
+    come: timedelta | None = None
 
 
 def holding(call: VideoSession, house: Terms) -> Terms:
@@ -43,7 +46,7 @@ def holding(call: VideoSession, house: Terms) -> Terms:
     branch = call.case.branch
     grace = house.grace if branch.call_grace is None else timedelta(seconds=branch.call_grace)
     restart = house.restart if branch.after_drop is None else branch.after_drop == RESTART
-    return Terms(grace, restart)
+    return replace(house, grace=grace, restart=restart)
 
 
 def held(session: Session, session_no: str) -> VideoSession | None:
@@ -61,6 +64,16 @@ def away_since(call: VideoSession) -> dict[str, datetime]:
     """Since when each side that is away is away."""
     both = {timeline.INVESTOR: call.investor_away_since, timeline.WITNESS: call.witness_away_since}
     return {side: since for side, since in both.items() if since is not None}
+
+
+def expected(call: VideoSession, terms: Terms) -> dict[str, datetime]:
+    """Who has not come yet since the call was answered, and until when they may."""
+    due = {}
+    if terms.ring is not None and not timeline.came(call, timeline.WITNESS):
+        due[timeline.WITNESS] = call.started_at + terms.ring
+    if terms.come is not None and call.acknowledged_at is None and not timeline.came(call, timeline.INVESTOR):
+        due[timeline.INVESTOR] = call.started_at + terms.come
+    return due
 
 
 def due_at(call: VideoSession, terms: Terms) -> datetime | None:
@@ -131,31 +144,50 @@ def moved(
 
 
 def drop(session: Session, session_no: str, now: datetime, terms: Terms) -> VideoSession | None:
-    """End the call whose grace is over: the case is at the head of its queue again, the seat is free. Once: None otherwise."""
+    """End the call whose grace is over, or to which a side did not come: the case is in its queue again, the seat is free. Once: None
+    otherwise. A witness whose line never stood is on 小休 afterwards: the next one is not called by a seat where nobody answers.
+    """
     staff_id = session.scalar(select(VideoSession.witness_id).where(VideoSession.session_no == session_no))
     if staff_id is None:
         return None
     seats.hold(session, staff_id)  # who gives a verdict holds seat, case, call in this order too
     call = held(session, session_no)
-    if call is None or (due := due_at(call, terms)) is None or now < due:
+    if call is None or not (sides := _given_up(call, now, terms)):
         return None
-    sides, grace = sorted(away_since(call)), holding(call, terms).grace.total_seconds()
-    timeline.happened(session, call, CallEventKind.DROPPED, now, sides=sides, grace=grace)
+    unanswered = not timeline.came(call, sides[0])
+    grace = holding(call, terms).grace.total_seconds()
+    timeline.happened(session, call, CallEventKind.DROPPED, now, sides=sides, grace=grace, unanswered=unanswered)
     stamp = Stamp(by=SYSTEM, at=now)
-    queues.put_back(session, call.case, session.get_one(Ticket, call.ticket_id), stamp, why="dropped")
+    give_back = queues.called_in_vain if sides == [timeline.INVESTOR] else queues.put_back
+    why = "unanswered" if unanswered else "dropped"
+    give_back(session, call.case, session.get_one(Ticket, call.ticket_id), stamp, why)
     service.end(session, call, Verdict.TECHNICAL_FAILURE, stamp)
+    if unanswered and timeline.WITNESS in sides and (seat := seats.hold(session, staff_id)):
+        seats.enter(session, seat, SeatState.BREAK, now)
     return call
 
 
+def _given_up(call: VideoSession, now: datetime, terms: Terms) -> list[str]:
+    """The sides for which the call has waited long enough; [] while it may go on."""
+    late = sorted(side for side, until in expected(call, terms).items() if until <= now)
+    due = due_at(call, terms)
+    return late or (sorted(away_since(call)) if due is not None and due <= now else [])
+
+
 def overdue(session: Session, now: datetime, terms: Terms) -> list[str]:
-    """The calls whose grace is over."""
+    """The calls that have waited long enough."""
     live = session.scalars(select(VideoSession).where(VideoSession.ended_at.is_(None)))
-    return [call.session_no for call in live if (due := due_at(call, terms)) is not None and due <= now]
+    return [call.session_no for call in live if _given_up(call, now, terms)]
 
 
 def dropped_sides(call: VideoSession) -> list[str]:
-    """Who had not come back when the call was given up; [] when it was not."""
+    """Who had not come (back) when the call was given up; [] when it was not."""
     return list(_drop_of(call).get("sides", ()))
+
+
+def was_unanswered(call: VideoSession) -> bool:
+    """Given up because a side never came at all."""
+    return bool(_drop_of(call).get("unanswered"))
 
 
 def dropped_after(call: VideoSession) -> int:

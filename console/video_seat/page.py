@@ -136,6 +136,23 @@ def just_dropped(session: Session, staff_id: int, at: datetime) -> VideoSession 
     return latest if latest is not None and recent_enough and line.dropped_sides(latest) else None
 
 
+def dropped_words(call: VideoSession) -> tuple[str, str]:
+    """What happened to a call that was given up, and what that means now; for its witness."""
+    name, sides = call.case.investor.name, line.dropped_sides(call)
+    if line.was_unanswered(call) and "witness" in sides:
+        return (
+            f"{name}没有接通",
+            "您这一端的线路没有接上。投资者已回到队首，您的坐席转为小休；请检查摄像头、麦克风和网络后再上线。",
+        )
+    if line.was_unanswered(call):
+        return f"{name}没有应答", "没有确认同意录音录像。投资者保留位置，稍后再呼叫；三次没有应答则退出排队。"
+    who = "双方" if len(sides) == 2 else "您" if "witness" in sides else "投资者"
+    return (
+        f"{name}的通话已交回队列",
+        f"{who}的连接中断超过 {line.dropped_after(call)} 秒。投资者排在队首，接通后是一次新的通话；已录的部分照常归档。",
+    )
+
+
 # --- the bar of the day
 
 WIDTH = 656  # units of the drawing

@@ -32,7 +32,7 @@ def terms() -> line.Terms:
 
 
 def terms_of(settings: Settings) -> line.Terms:
-    return line.Terms(settings.call_grace, settings.after_drop == line.RESTART)
+    return line.Terms(settings.call_grace, settings.after_drop == line.RESTART, settings.ring, settings.come)
 
 
 def connect(call: VideoSession, side: str, sdp: str) -> str:

@@ -91,6 +91,12 @@ def segments(call: VideoSession, side: str = INVESTOR) -> list[Segment]:
     return sorted((piece for piece in found if piece.number not in damaged), key=lambda piece: piece.began)
 
 
+def came(call: VideoSession, side: str) -> bool:
+    """Whether the line of this side has ever stood."""
+    stood = (CallEventKind.CONNECTED, CallEventKind.RECORDING)
+    return any(event.kind in stood and event.side == side for event in call.events)
+
+
 def _told(call: VideoSession, side: str) -> Iterator[Segment]:
     running: Segment | None = None
     last, connected_at = 0, None

@@ -20,7 +20,7 @@ from console.queues import service as queues
 from console.queues.models import PRIORITY_TITLES, SEAT_STATE_TITLES, Seat
 from console.screens import steps_shown
 
-from . import acts, challenges, facts, line, page, script, service, signalling, texts
+from . import acts, challenges, facts, page, script, service, signalling, texts
 from .locks import Locks, marks_of
 from .models import VERDICT_TITLES, CheckMark, CheckResult, ReasonUse, Verdict, VideoSession
 from .script import Item, items_of
@@ -175,8 +175,7 @@ def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
         "bar": page.day_bar(session, seat, now) if isinstance(seat, Seat) else None,
         "recent": page.recent(session, staff.id),
         "dropped": (dropped := page.just_dropped(session, staff.id, now)),
-        "dropped_sides": line.dropped_sides(dropped) if dropped else [],
-        "grace": line.dropped_after(dropped) if dropped else 0,
+        "dropped_words": page.dropped_words(dropped) if dropped else (),
         "chosen_states": seats.CHOSEN_BY_HAND,
         "licence_days": staff.licence_days(now),
         "media_nodes": [node for node in signalling.media().nodes() if not node.draining],

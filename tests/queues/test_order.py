@@ -50,15 +50,18 @@ def test_the_oldest_is_first_come(session: Session) -> None:
     assert answered is not None and answered.because == "先到先接，已等 12:30"
 
 
-def test_who_did_not_come_is_not_called_again_before_the_time(session: Session) -> None:
+@pytest.mark.parametrize(("after", "first"), [(0, "周晚晴"), (1, "许砚青")])
+def test_who_did_not_come_lets_others_go_first_for_a_while(session: Session, after: int, first: str) -> None:
+    waiting_since(session, "许砚青", 9).not_before = AT + timedelta(minutes=1)
+    waiting_since(session, "周晚晴", 5)
+    answered = seats.answer_next(session, online(session), stamp("staff:1", AT + timedelta(minutes=after)))
+    assert answered is not None and answered.case.investor.name == first
+
+
+def test_who_did_not_come_is_called_at_once_where_nobody_else_waits(session: Session) -> None:
     absent = waiting_since(session, "许砚青", 9)
     absent.not_before = AT + timedelta(minutes=1)
-    there = waiting_since(session, "周晚晴", 5)
-    seat = online(session)
-    assert seats.answer_next(session, seat, stamp("staff:1")) is there
-    seats.enter(session, seat, SeatState.ONLINE, AT)
-    assert seats.answer_next(session, seat, stamp("staff:1")) is None
-    assert seats.answer_next(session, seat, stamp("staff:1", AT + timedelta(minutes=1))) is absent
+    assert seats.answer_next(session, online(session), stamp("staff:1")) is absent
 
 
 def test_who_sent_a_case_back_at_the_review_does_not_witness_it(session: Session) -> None:

@@ -38,6 +38,7 @@ def talking(session: Session, name: str = "周晚晴", username: str = "luwensha
     """… agreed to the recording half a minute later, and is recorded from then on."""
     call = answered(session, name, username)
     service.acknowledge(session, call, at(0.5, f"investor:{call.case.investor_id}"))
+    said(session, call, CallEventKind.CONNECTED, 0.1, "witness")
     said(session, call, CallEventKind.RECORDING, 0.5, segment=1)
     return call
 

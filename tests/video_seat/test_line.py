@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from console.cases.models import CaseEvent, Status
 from console.evidence.models import Evidence, Kind
+from console.queues import seats
 from console.queues import service as queues
 from console.queues.models import Priority, Seat, SeatState, Ticket
-from console.video_seat import line, service, timeline
+from console.video_seat import line, page, service, timeline
 from console.video_seat.line import Terms
 from console.video_seat.locks import marks_of
 from console.video_seat.models import CallEventKind, CheckResult, Recording, Verdict, VideoSession
@@ -38,6 +39,58 @@ def spans(call: VideoSession) -> list[tuple[float, float, Why]]:
 def hears(session: Session, call: VideoSession, kind: CallEventKind, minutes: float, side: str = "investor", **how):  # type: ignore[no-untyped-def]
     terms = how.pop("terms", HALF_MINUTE)
     return line.heard(session, call, kind, moment(minutes), side, moment(minutes), terms, **how)
+
+
+RINGS = Terms(timedelta(seconds=30), ring=timedelta(seconds=20), come=timedelta(seconds=90))
+
+
+# --- who does not come at all
+
+
+def test_a_witness_whose_line_never_stands_is_on_break_and_the_investor_at_the_head(session: Session) -> None:
+    call = answered(session)
+    assert line.overdue(session, moment(19 / 60), RINGS) == []
+    assert line.overdue(session, moment(20 / 60), RINGS) == [call.session_no]
+    assert line.drop(session, call.session_no, moment(20 / 60), RINGS) is call
+    assert session.scalars(select(Seat)).one().state is SeatState.BREAK
+    again = queues.waiting_ticket(session, call.case)
+    assert again is not None and (again.priority, again.missed, again.not_before) == (Priority.RETURNED, 0, None)
+    assert line.was_unanswered(call) and line.dropped_sides(call) == ["witness"]
+    assert page.dropped_words(call)[0] == "周晚晴没有接通"
+
+
+def test_an_investor_who_does_not_agree_in_time_is_called_again_later_and_the_seat_goes_on(session: Session) -> None:
+    call = answered(session)
+    said(session, call, CONNECTED, 0.1, "witness")
+    assert line.overdue(session, moment(1.4), RINGS) == []
+    assert line.drop(session, call.session_no, moment(1.5), RINGS) is call
+    assert session.scalars(select(Seat)).one().state is SeatState.ONLINE
+    again = queues.waiting_ticket(session, call.case)
+    assert again is not None and (again.missed, again.not_before) == (1, moment(2))
+    assert page.dropped_words(call)[0] == "周晚晴没有应答"
+
+
+def test_who_agreed_in_time_is_not_given_up(session: Session) -> None:
+    talking(session)
+    assert line.overdue(session, moment(60), RINGS) == []
+
+
+def test_three_calls_in_vain_end_the_waiting_and_the_case_is_with_the_investor(session: Session) -> None:
+    call = answered(session)
+    for start in (0, 10, 20):
+        if start:
+            mark = at(start)
+            seat = seats.seat_of(session, call.witness_id)
+            assert seat is not None
+            ticket = seats.answer_next(session, seat, mark)
+            assert ticket is not None
+            call = service.start(session, ticket, seat, "node-1", mark)
+        said(session, call, CONNECTED, start + 0.1, "witness")
+        assert line.drop(session, call.session_no, moment(start + 2), RINGS) is call
+    assert call.case.status is Status.WITH_INVESTOR and queues.waiting_ticket(session, call.case) is None
+    assert queues.was_called_in_vain(session, call.case)
+    queues.join(session, call.case, at(30, "investor:1"))
+    assert not queues.was_called_in_vain(session, call.case)
 
 
 # --- what was recorded
@@ -259,7 +312,7 @@ def test_past_the_grace_the_case_is_at_the_head_again_with_why_and_the_seat_is_f
     )
     assert session.scalars(select(Seat)).one().state is SeatState.ONLINE
     back = session.scalars(select(CaseEvent).where(CaseEvent.action == "return_to_queue")).one()
-    assert (back.by, back.detail) == ("system:line", {"why": "dropped"})
+    assert (back.by, back.detail) == ("system:line", {"why": "dropped", "missed": 1})
     assert line.dropped_sides(call) == ["investor"]
 
 

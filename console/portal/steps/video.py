@@ -56,6 +56,7 @@ def show(session: Session, case: Case) -> dict[str, Any]:
         "stage": "before",
         "waiting_now": queues.waiting(session, case.branch_id),
         "branch": case.branch,
+        "gave_up": queues.was_called_in_vain(session, case),
         **closing(_hours(), now := datetime.now(UTC), hours.closed_days(session, case.branch, now)),
         **appointment(session, case, now),
     }
@@ -122,6 +123,9 @@ def came_back(session: Session, case: Case, ticket: Ticket) -> str:
     if ticket.priority is not Priority.RETURNED:
         return ""
     calls = service.calls_of(session, case)
+    if calls and line.was_unanswered(calls[0]):
+        mine = "investor" in line.dropped_sides(calls[0])
+        return f"认证人员刚才呼叫过您，没有得到确认（第 {ticket.missed} 次）。" if mine else "认证人员的线路没有接上。"
     if calls and line.dropped_sides(calls[0]):
         return f"上次通话中断超过 {line.dropped_after(calls[0])} 秒，没有办完。"
     return "上次通话因技术故障结束，没有办完。"
