@@ -44,7 +44,7 @@ CARD_PATIENCE = timedelta(minutes=1)
 CARDS_OF = timedelta(days=1)  # what could not be read in a day is left to people
 RECORDING_PATIENCE = timedelta(seconds=60)
 STRAY_AFTER = timedelta(days=1)
-MOST_REMINDERS = 40  # in one sweep: a gateway that hangs does not keep the next one waiting for hours
+MOST_MESSAGES = 40  # in one sweep: a gateway that hangs does not keep the next one waiting for hours
 KEPT_PROOF = timedelta(days=2)  # captchas and SMS codes, long expired, but still counted against the limits of a day
 TAKE = re.compile(r"(?P<side>[a-z]+)-(?P<segment>\d+)\.webm")
 DATE_UTC = b"\x44\x61\x88"  # the element's id and length, RFC 9559 section 5.1.2
@@ -64,6 +64,7 @@ def sweep() -> None:
         silent_seats,
         appointed,
         no_shows,
+        shut_out,
         reminders,
         proofs,
         views,
@@ -208,17 +209,35 @@ def _of_cases(ids: Iterable[int], act: Callable[[Session, Case, Stamp], bool], n
     return done
 
 
+def shut_out(now: datetime) -> int:
+    """Appointments on what became a day off: how many were cancelled; each of these people gets a message."""
+    terms, sms = slots.terms_of(house.settings()), messages.sender(house.settings(), wait=True)
+    with reading() as session:
+        ids = appointments.shut_out(session, terms, now)[:MOST_MESSAGES]
+    told = 0
+    for case_id in ids:
+        with transaction() as session:
+            case = session.get_one(Case, case_id)
+            cancelled = appointments.cancel(session, case, Stamp(by="system:sweep", at=now))
+            if cancelled is None:
+                continue
+            phone, words = case.investor.phone, appointments.shut_out_words(cancelled)
+        sms.send(phone, words)
+        told += 1
+    return told
+
+
 def reminders(now: datetime) -> int:
     """Messages before an appointment: how many. Claimed first and sent after the commit: never twice, whoever sweeps at the same time."""
     terms, sms = slots.terms_of(house.settings()), messages.sender(house.settings(), wait=True)
-    for sent in range(MOST_REMINDERS):
+    for sent in range(MOST_MESSAGES):
         with transaction() as session:
             claimed = appointments.claim_reminder(session, terms, now)
             if claimed is None:
                 return sent
             phone, words = claimed.case.investor.phone, appointments.reminder_words(claimed, now)
         sms.send(phone, words)
-    return MOST_REMINDERS
+    return MOST_MESSAGES
 
 
 def proofs(now: datetime) -> int:

@@ -16,10 +16,11 @@ from console.cases.models import ENDED, Case, CaseEvent, Status
 from console.cases.trail import Happening, case_moving, hold, note
 from console.cases.transitions import Action
 from console.local_time import LOCAL, local_day, midnight
+from console.people.models import Branch
 from console.problem import Problem
 from console.stamp import Stamp
 
-from . import slots
+from . import hours, slots
 from .models import LIVE, WEEKDAYS, Appointment, AppointmentState, Priority, Ticket, TicketState
 
 EARLY = timedelta(minutes=10)  # who joins the queue this long before the slot begins is in time
@@ -296,6 +297,26 @@ def due(session: Session, at: datetime) -> list[int]:
                 Appointment.slot_at > at - LATE,
             )
         )
+    )
+
+
+def shut_out(session: Session, terms: slots.Terms, at: datetime) -> list[int]:
+    """Cases whose appointment lies at a time at which there will be no video: a day off was registered, or the hours have changed."""
+    found = session.execute(
+        select(Appointment.case_id, Appointment.branch_id, Appointment.slot_at).where(
+            Appointment.state == AppointmentState.BOOKED, Appointment.slot_at > at
+        )
+    ).all()
+    branches = session.scalars(select(Branch).where(Branch.id.in_({row.branch_id for row in found})))
+    closed = {branch.id: hours.closed_days(session, branch, at) for branch in branches}
+    return [row.case_id for row in found if not hours.is_open(terms.hours, row.slot_at, closed[row.branch_id])]
+
+
+def shut_out_words(appointment: Appointment) -> str:
+    """The text message to somebody whose appointment was cancelled for them."""
+    return (
+        f"【{appointment.branch.broker.name}】您预约的 {when(appointment.slot_at)} 视频验证因当天不办理视频，已为您取消。"
+        "请登录期货互联网开户云，从“我的业务”另选时间。已填写的内容都会保留。"
     )
 
 

@@ -1,7 +1,7 @@
 """What the sweep does about 预约视频: one message before each, those who wait come first in time, those who do not come have missed it."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +12,7 @@ from console.config import Settings
 from console.people.models import Branch, OutgoingSms
 from console.queues import appointments, slots
 from console.queues import service as queues
-from console.queues.models import Appointment, AppointmentState, Priority, Roster, Ticket
+from console.queues.models import Appointment, AppointmentState, Holiday, Priority, Roster, Ticket
 from tests.queues.given import at_the_video
 from tests.world import AT, stamp
 from worker import house, sweep
@@ -61,6 +61,18 @@ def test_nobody_is_reminded_of_what_was_cancelled(case_id: int) -> None:
     with db.transaction() as session:
         appointments.cancel(session, session.get_one(Case, case_id), stamp("investor:1"))
     assert sweep.reminders(SLOT - timedelta(minutes=20)) == 0
+
+
+def test_what_lies_on_a_new_day_off_is_cancelled_with_one_message_and_nothing_else_is(case_id: int) -> None:
+    assert sweep.shut_out(AT) == 0
+    with db.transaction() as session:
+        case = session.get_one(Case, case_id)
+        session.add(Holiday(broker_id=case.branch.broker_id, day=date(2026, 11, 20), title="系统升级"))
+    assert [sweep.shut_out(AT), sweep.shut_out(AT)] == [1, 0]
+    assert booked().state is AppointmentState.CANCELLED
+    with db.reading() as session:
+        (message,) = session.scalars(select(OutgoingSms))
+        assert "11月20日 周五 15:30" in message.text and "已为您取消" in message.text
 
 
 def test_who_has_not_come_a_quarter_of_an_hour_after_the_beginning_has_missed_it(case_id: int) -> None:
