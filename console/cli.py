@@ -192,7 +192,7 @@ def _recorded(
 
     from console import db
     from console.people.models import Branch
-    from console.queues import simulator, trial
+    from console.queues import promises, simulator, trial
 
     db.connect(settings.database_url)
     with db.reading() as session:
@@ -201,6 +201,8 @@ def _recorded(
         if not branch_ids:
             raise click.ClickException(f"no branch has the code {code}")
         recorded = trial.recorded_days(session, branch_ids, first.date(), last.date())
+        told = promises.score(promises.kept(session, branch_ids, *trial.edges(first.date(), last.date())))
+    click.echo(trial.said_of(told))
     return [simulator.replayed(day, random) for day in recorded.values()]
 
 

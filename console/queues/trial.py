@@ -15,7 +15,7 @@ from console.local_time import LOCAL, local_day
 
 from .arrivals import FIRST_TIME
 from .models import Ticket
-from .simulator import Arrival, Recorded, Shifts, Summary, play, summary
+from .simulator import Accuracy, Arrival, Recorded, Shifts, Summary, play, summary
 
 SLOTS = 48  # half hours of a day
 ROSTER = re.compile(r"([01]\d|2[0-3]):([03]0)=(\d+(?:\.\d+)?)")
@@ -48,7 +48,7 @@ def try_out(days: Sequence[Sequence[Arrival]], shifts: Iterable[tuple[str, Shift
 
 def recorded_days(session: Session, branch_ids: Sequence[int], first: date, last: date) -> dict[date, list[Recorded]]:
     """The tickets of each local day with any, both days included; who came back from a call came only once."""
-    begin, end = (datetime.combine(day, edge, LOCAL) for day, edge in ((first, time.min), (last, time.max)))
+    begin, end = edges(first, last)
     found = session.execute(
         select(Ticket.joined_at, Ticket.answered_at, func.coalesce(Ticket.ended_at, Ticket.answered_at))
         .where(Ticket.branch_id.in_(branch_ids), Ticket.joined_at.between(begin, end), FIRST_TIME)
@@ -62,6 +62,11 @@ def recorded_days(session: Session, branch_ids: Sequence[int], first: date, last
         waited = ((answered or ended) - joined).total_seconds()
         days[day].append(Recorded(at, waited, (ended - answered).total_seconds() if answered else None))
     return dict(days)
+
+
+def edges(first: date, last: date) -> tuple[datetime, datetime]:
+    """From the first moment of the one local day to the last of the other."""
+    return datetime.combine(first, time.min, LOCAL), datetime.combine(last, time.max, LOCAL)
 
 
 # --- what was typed
@@ -117,6 +122,13 @@ def _line(row: Row) -> tuple[str, ...]:
     shares = (f"{found.abandoned:.1%}", f"{found.within:.1%}")
     eta = (f"{told.error:.1f} min", f"{told.inside:.0%}") if told else ("-", "-")
     return (row.name, str(found.people), *waits, *shares, *eta)
+
+
+def said_of(told: Accuracy | None) -> str:
+    """How good the promises were that were made in those days."""
+    if told is None:
+        return "promises made then: none"
+    return f"promises made then: {told.count}, half of them off by at most {told.error:.1f} min, {told.inside:.0%} kept"
 
 
 def plot(rows: Sequence[Row], sla_minutes: int) -> str:
