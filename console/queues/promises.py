@@ -77,8 +77,13 @@ def kept(
     return [Kept(low, high, (at - made).total_seconds()) for low, high, made, at in reversed(found) if at is not None]
 
 
-def share_kept(session: Session, branch_ids: Collection[int], since: datetime, until: datetime) -> float | None:
-    """The share (0 to 1) of these that were kept, counted by the database; None without any. The rule is simulator.accuracy's."""
+def share_kept(
+    session: Session, branch_ids: Collection[int], since: datetime, until: datetime, *, least: int = 1
+) -> float | None:
+    """The share (0 to 1) of these that were kept, counted by the database; None with fewer than ``least``.
+
+    The rule is simulator.accuracy's.
+    """
     minutes = (epoch(Ticket.answered_at) - epoch(WaitPromise.made_at)) / 60
     inside = (minutes <= WaitPromise.high) & ((minutes >= WaitPromise.low) | (WaitPromise.low == 1))
     count, good = session.execute(
@@ -87,7 +92,7 @@ def share_kept(session: Session, branch_ids: Collection[int], since: datetime, u
         .join(Ticket, Ticket.id == WaitPromise.ticket_id)
         .where(*_answered(branch_ids, since, until))
     ).one()
-    return good / count if count else None
+    return good / count if count >= least else None
 
 
 def _answered(branch_ids: Collection[int], since: datetime, until: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -33,6 +33,7 @@ from console.video_seat.script import Item, items_of
 from . import Handed, NotYet
 
 PLACES_DRAWN = 6
+MONTH, ENOUGH_KEPT = timedelta(days=30), 20  # promises of which the page says how many were kept
 LONGEST_TIMER = 24 * 60 * 60  # seconds
 VERDICT_KINDS = {
     Verdict.PASSED: "ok",
@@ -106,12 +107,16 @@ def queue_facts(session: Session, case: Case) -> dict[str, Any]:
     place = queues.place(session, ticket)
     mine = place.ahead + 1
     first = max(1, min(mine - PLACES_DRAWN // 2, place.waiting - PLACES_DRAWN + 1))
+    now = datetime.now(UTC)
+    eta = estimate.wait_minutes(session, case.branch_id, place.ahead, now)
+    kept = promises.share_kept(session, [case.branch_id], now - MONTH, now, least=ENOUGH_KEPT) if eta else None
     return {
         "ticket": ticket,
         "place": place,
         "mine": mine,
         "line": list(range(first, min(place.waiting, first + PLACES_DRAWN - 1) + 1)),
-        "eta": estimate.wait_minutes(session, case.branch_id, place.ahead, datetime.now(UTC)),
+        "eta": eta,
+        "eta_kept": round(100 * kept) if kept is not None else None,
         "branch": case.branch,
         "came_back": came_back(session, case, ticket),
         **appointment(session, case, datetime.now(UTC)),
