@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from icalendar import Alarm, Calendar, Event
 
+from console.queues.appointments import EARLY
 from console.queues.models import Appointment
 
 
@@ -17,7 +18,8 @@ def of(appointment: Appointment, page: str, at: datetime, reminder: timedelta) -
     event.add("dtstart", appointment.slot_at)
     event.add("dtend", appointment.slot_at + timedelta(minutes=appointment.minutes))
     event.add("summary", f"视频验证预约（{appointment.branch.broker.name}）")
-    event.add("description", "请提前 10 分钟加入排队，身份证原件放在手边，周围安静、光线充足。")
+    early = EARLY // timedelta(minutes=1)
+    event.add("description", f"请提前 {early} 分钟加入排队，身份证原件放在手边，周围安静、光线充足。")
     event.add("location", "期货互联网开户云，线上视频")
     event.add("url", page)
     event.add("status", "CONFIRMED")

@@ -5,7 +5,6 @@ live appointments is kept by two unique indexes (models.py), whatever happens he
 """
 
 from datetime import datetime, timedelta
-from typing import ClassVar
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -57,7 +56,7 @@ class AlreadyBooked(Problem):
 
 class TooManyBookings(Problem):
     status, code = 429, "too_many_bookings"
-    text: ClassVar[str] = f"今天已经预约过 {BOOKINGS_A_DAY} 次，明天可以再约。在视频服务时间内，可以直接排队。"  # type: ignore[misc]
+    text = f"今天已经预约过 {BOOKINGS_A_DAY} 次，明天可以再约。在视频服务时间内，可以直接排队。"
 
 
 class TooManyChanges(Problem):

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import select
 
 from console import db
@@ -81,6 +82,7 @@ def rounds(count: int, attempt: Try, before: Callable[[datetime, datetime], None
     return outcomes
 
 
+@pytest.mark.early
 def test_two_people_booking_the_last_place_of_a_slot_at_once_are_one_appointment_and_one_refusal(
     world: Settings,
 ) -> None:
