@@ -258,21 +258,24 @@ def _end(case: Case, current: Appointment, state: AppointmentState, happened: Ha
 
 @case_moving.connect
 def follow_the_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp) -> None:
-    """Answered, in time or before: served. Out of the queue again: as before, or given up when its time is over. Given up: cancelled."""
+    """Answered on its day: served. Out of the queue again: as before, or given up when its time is over. One of a later day stays until
+    the video has been passed or the case has ended: then it is cancelled.
+    """
     if line.action not in FOLLOWS and case.status not in ENDED:
         return
     current = session.scalar(select(Appointment).where(Appointment.case_id == case.id, LIVE))
     if current is None:
         return
     if line.action == Action.ANSWER:
-        _end(case, current, AppointmentState.SERVED, Happening.APPOINTMENT_SERVED, stamp)
-    elif case.status not in ENDED and stamp.at < closes(current.slot_at):
+        if local_day(current.slot_at) <= local_day(stamp.at):
+            _end(case, current, AppointmentState.SERVED, Happening.APPOINTMENT_SERVED, stamp)
+    elif line.action == Action.LEAVE_QUEUE and stamp.at < closes(current.slot_at):
         current.state, current.arrived_at = AppointmentState.BOOKED, None
-    elif case.status in ENDED or current.state is AppointmentState.KEPT:
+    elif line.action != Action.LEAVE_QUEUE or current.state is AppointmentState.KEPT:
         _end(case, current, AppointmentState.CANCELLED, Happening.APPOINTMENT_CANCELLED, stamp)
 
 
-FOLLOWS = frozenset({Action.ANSWER, Action.LEAVE_QUEUE})
+FOLLOWS = frozenset({Action.ANSWER, Action.LEAVE_QUEUE, Action.PASS_VIDEO})
 
 
 # --- what the sweep does

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from console.cases import service as cases
 from console.cases.models import Case, CaseEvent
-from console.cases.transitions import redo_step
+from console.cases.transitions import Action, apply, redo_step
 from console.config import VideoHours
 from console.local_time import LOCAL
 from console.people.models import Branch
@@ -322,6 +322,27 @@ def test_being_answered_serves_the_appointment_and_says_so_in_the_trail(session:
     assert answered is not None and answered.state is TicketState.ANSWERED
     assert booked.state is AppointmentState.SERVED
     assert told(session, case) == ["appointment_booked", "appointment_kept", "appointment_served"]
+
+
+def test_answered_before_its_day_the_appointment_stays_until_the_video_is_passed(session: Session) -> None:
+    rostered(session, weekday=5)
+    case = at_the_video(session)
+    booked = appointments.book(session, case, clock("15:30", "2026-11-21"), TERMS, stamp(INVESTOR))
+    queues.join(session, case, stamp(INVESTOR))
+    seats.answer_next(session, online(session), stamp("staff:1"))
+    assert booked.state is AppointmentState.BOOKED, "should this call break off, tomorrow is still there"
+    apply(case, Action.PASS_VIDEO, stamp("staff:1"))
+    assert booked.state is AppointmentState.CANCELLED
+
+
+def test_answered_earlier_on_its_day_the_appointment_is_served(session: Session) -> None:
+    rostered(session)
+    case = at_the_video(session)
+    booked = book(session, case)
+    queues.join(session, case, stamp(INVESTOR))
+    seats.answer_next(session, online(session), stamp("staff:1"))
+    assert booked.state is AppointmentState.SERVED
+    assert appointments.missed(session, clock("16:00")) == []
 
 
 def test_leaving_the_queue_in_the_window_keeps_the_appointment_to_come_back_to(session: Session) -> None:
