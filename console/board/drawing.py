@@ -41,7 +41,7 @@ def waits(board: Board) -> Waits:
     red, amber = board.rules.red.total_seconds(), board.rules.sla.total_seconds()
     longest = max([red * 1.2, *(row.waited for row in board.branches)])
     shown = [row for row in board.branches if row.line.waiting][:MOST_ROWS]
-    kinds = {Level.BAD: "bad", Level.WAIT: "wait"}
+    kinds = {Level.BAD: "bad", Level.NOBODY: "bad", Level.WAIT: "wait"}
     bars = [
         Bar(row.name, row.waited, kinds.get(row.level, "mid"), 12 + WAITS_ROW * n, row.waited / longest * WAITS_WIDE)
         for n, row in enumerate(shown)
