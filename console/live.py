@@ -70,6 +70,15 @@ def suspicions_changed(branch_id: int) -> None:
     _emit("suspicions", {"branch": branch_id}, branch_room(branch_id), SEAT)
 
 
+def urgency_asked(branch_id: int) -> None:
+    """Somebody who waits asks to be served sooner: for the supervisors."""
+    _emit("suspicions", {"branch": branch_id, "urgent": True}, branch_room(branch_id), SEAT)
+
+
+def urgency_decided(case_no: str) -> None:
+    _emit("urgent", {"case_no": case_no}, case_room(case_no), PORTAL)
+
+
 def tasks_changed(branch_id: int) -> None:
     _emit("tasks", {"branch": branch_id}, branch_room(branch_id), REVIEW)
 

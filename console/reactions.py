@@ -38,6 +38,14 @@ def tell_supervisors(session: Session, case: Case) -> None:
     live.suspicions_changed(case.branch_id)
 
 
+def ask_for_urgency(session: Session, case: Case) -> None:
+    live.urgency_asked(case.branch_id)
+
+
+def tell_of_urgency(session: Session, case: Case) -> None:
+    live.urgency_decided(case.case_no)
+
+
 Reaction = Callable[[Session, Case], None]
 REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.FINISH_STEP: (tell_investor, tell_reviewers_of_arrival),
@@ -57,6 +65,9 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Happening.APPOINTMENT_CANCELLED: (tell_queue,),
     Happening.APPOINTMENT_KEPT: (tell_queue,),
     Happening.APPOINTMENT_MISSED: (tell_queue,),
+    Happening.URGENT_ASKED: (ask_for_urgency,),
+    Happening.URGENT_GRANTED: (tell_of_urgency, tell_queue),
+    Happening.URGENT_DECLINED: (tell_of_urgency, ask_for_urgency),
     Happening.TASK_CLAIMED: (tell_reviewers,),
     Happening.TASK_RELEASED: (tell_reviewers,),
 }

@@ -40,6 +40,9 @@ class Happening(StrEnum):
     CHECK_MARKED = "check_marked"
     FIELD_CHECKED = "field_checked"
     CHALLENGED = "challenged"
+    URGENT_ASKED = "urgent_asked"
+    URGENT_GRANTED = "urgent_granted"
+    URGENT_DECLINED = "urgent_declined"
     APPOINTMENT_BOOKED = "appointment_booked"
     APPOINTMENT_CHANGED = "appointment_changed"
     APPOINTMENT_CANCELLED = "appointment_cancelled"
@@ -68,6 +71,9 @@ HAPPENING_TITLES = {
     Happening.CHECK_MARKED: "见证清单记录",
     Happening.FIELD_CHECKED: "信息核验记录",
     Happening.CHALLENGED: "视频口令",
+    Happening.URGENT_ASKED: "请求加急",
+    Happening.URGENT_GRANTED: "同意加急",
+    Happening.URGENT_DECLINED: "不同意加急",
     Happening.APPOINTMENT_BOOKED: "预约视频",
     Happening.APPOINTMENT_CHANGED: "改约视频",
     Happening.APPOINTMENT_CANCELLED: "取消视频预约",

@@ -11,7 +11,8 @@ from console.access import case_or_404, my_staff, staff_only, stamp
 from console.cases.blame import blames
 from console.db import reading, transaction
 from console.people.models import Role, Staff
-from console.problem import Problem
+from console.problem import NotThere, Problem
+from console.queues import urgent
 
 from . import service, suspicions
 from .locks import marks_of
@@ -40,6 +41,7 @@ def _page(chosen: str | None, again: dict[str, Any] | None = None) -> str:
             waiting=waiting,
             recent=suspicions.recent(session, staff),
             current=current,
+            urgent=urgent.pending(session, staff),
             outcome_titles=OUTCOME_TITLES,
             again=again,
             **(_shown(session, current, staff) if current else {}),
@@ -51,8 +53,32 @@ def _page(chosen: str | None, again: dict[str, Any] | None = None) -> str:
 def held_waiting() -> dict[str, Any]:
     """For the number in the rail."""
     with reading() as session:
-        number = suspicions.how_many_wait(session, my_staff())
-    return {"waiting": number, "said": f"有 {number} 件可疑等待核实。"}
+        held, asked = suspicions.how_many_wait(session, my_staff()), urgent.how_many(session, my_staff())
+    said = "、".join([f"{held} 件可疑待核实"] * bool(held) + [f"{asked} 人请求加急"] * bool(asked))
+    return {"waiting": held + asked, "said": f"有 {said}。"}
+
+
+@bp.post("/seat/urgent/<int:request_id>/<decision>")
+@supervisors
+def decide_urgent(request_id: int, decision: str) -> ResponseReturnValue:
+    """grant, or decline with words for the investor."""
+    try:
+        with transaction() as session:
+            staff = session.get_one(Staff, my_staff().id)
+            if decision == "grant":
+                decided = urgent.grant(session, request_id, staff, stamp())
+            elif decision == "decline":
+                decided = urgent.decline(session, request_id, staff, request.form.get("words", ""), stamp())
+            else:
+                raise NotFound
+            name = decided.ticket.case.investor.name
+    except NotThere:
+        raise
+    except Problem as problem:
+        flash(problem.text, "bad")
+    else:
+        flash(f"{name}：{'已同意加急' if decided.granted else '没有同意加急'}。", "ok")
+    return redirect(url_for("video_seat.held"), 303)
 
 
 def _one_or_404(session: Session, staff: Staff, session_no: str) -> Suspicion:

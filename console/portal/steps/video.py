@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from math import ceil
 from typing import Any
 
-from flask import Blueprint, current_app, redirect, url_for
+from flask import Blueprint, current_app, flash, redirect, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -19,7 +19,7 @@ from console.cases.models import Case, Status
 from console.config import Settings, VideoHours
 from console.db import transaction
 from console.evidence.models import Evidence
-from console.queues import appointments, estimate, hours, promises
+from console.queues import appointments, estimate, hours, promises, urgent
 from console.queues import service as queues
 from console.queues.models import Priority, Ticket
 from console.stamp import Stamp
@@ -118,6 +118,7 @@ def queue_facts(session: Session, case: Case) -> dict[str, Any]:
         "eta": eta,
         "eta_kept": round(100 * kept) if kept is not None else None,
         "branch": case.branch,
+        "urgent": urgent.standing(session, ticket, datetime.now(UTC)),
         "came_back": came_back(session, case, ticket),
         **appointment(session, case, datetime.now(UTC)),
     }
@@ -159,6 +160,7 @@ def routes(bp: Blueprint) -> None:
     bp.add_url_rule("/case/<case_no>/video/join", "join_queue", join_queue, methods=["POST"])
     bp.add_url_rule("/case/<case_no>/video/leave", "leave_queue", leave_queue, methods=["POST"])
     bp.add_url_rule("/case/<case_no>/video/acknowledge", "acknowledge", acknowledge, methods=["POST"])
+    bp.add_url_rule("/case/<case_no>/video/urgent", "ask_urgent", ask_urgent, methods=["POST"])
 
 
 @investor_only
@@ -174,6 +176,17 @@ def leave_queue(case_no: str) -> Response:
     """退出排队"""
     with transaction() as session:
         queues.leave(session, case_or_404(session, case_no), stamp())
+    return _back(case_no)
+
+
+@investor_only
+def ask_urgent(case_no: str) -> Response:
+    """请求加急"""
+    try:
+        with transaction() as session:
+            urgent.ask(session, case_or_404(session, case_no), request.form.get("urgent_reason", ""), stamp())
+    except (urgent.NotWaiting, urgent.ReasonMissing, urgent.AskedEnough) as problem:
+        flash(problem.text, "bad")
     return _back(case_no)
 
 

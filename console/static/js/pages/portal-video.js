@@ -2,6 +2,7 @@
 import { Call, State } from "../call.js";
 import { Devices } from "../devices.js";
 import { confirmDialog } from "../dialog.js";
+import { lookAgain } from "../http.js";
 import { icon } from "../icons.js";
 import { Line } from "../line.js";
 import { connect } from "../live.js";
@@ -25,6 +26,7 @@ const live = connect(
     online: (again) => arrived(again),
     case: ({ case_no, status, step }) => case_no === caseNo && (status !== main.dataset.status || step !== "video") && moved(status),
     queue: () => QUEUES.has(stage) && askPlace(),
+    urgent: ({ case_no }) => case_no === caseNo && stage === "waiting" && lookAgain(),
     call: (pushed) => pushed.case_no === caseNo && heard(pushed),
   },
   { auth: { case_no: caseNo } },
