@@ -14,7 +14,7 @@ from console.local_time import midnight
 from console.people.models import Branch, Staff
 
 from . import promises
-from .arrivals import FIRST_TIME, epoch, slot
+from .arrivals import FIRST_TIME, IS_WAITING, epoch, slot
 from .models import Seat, SeatState, Ticket, TicketState
 from .promises import Kept
 
@@ -177,7 +177,7 @@ def _waiting(session: Session, lines: dict[int, Line], at: datetime, rules: Rule
     late = func.count().filter(Ticket.joined_at < at - rules.sla, FIRST_TIME)
     found = session.execute(
         select(Ticket.branch_id, func.count(), func.min(Ticket.joined_at), late)
-        .where(Ticket.branch_id.in_(lines), Ticket.state == TicketState.WAITING)
+        .where(Ticket.branch_id.in_(lines), IS_WAITING)
         .group_by(Ticket.branch_id)
     )
     for branch_id, waiting, oldest, overdue in found:

@@ -87,8 +87,9 @@ class Ticket(Base):
             sqlite_where=text("state = 'waiting'"),
             postgresql_where=text("state = 'waiting'"),
         ),
-        Index("ix_tickets_joined", "branch_id", "joined_at"),
-        Index("ix_tickets_answered", "branch_id", "answered_at"),
+        # the time comes first: with the branch first SQLite takes them for who waits, and reads the tickets of years
+        Index("ix_tickets_joined", "joined_at", "branch_id"),
+        Index("ix_tickets_answered", "answered_at", "branch_id"),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.orm import Session
 
 from console.local_time import LOCAL
@@ -69,16 +69,21 @@ def _history(
     """(branch, begin of the hour as seconds since 1970, people, calls, their seconds together)."""
     hour = slot(Ticket.joined_at, 3600)
     answered = Ticket.answered_at.is_not(None) & Ticket.ended_at.is_not(None)
-    found = session.execute(
-        select(
-            Ticket.branch_id,
-            hour,
-            func.count(),
-            func.count().filter(answered),
-            func.sum(epoch(Ticket.ended_at) - epoch(Ticket.answered_at)).filter(answered),
+
+    def of(day: datetime) -> Select[int, int, int, int, float | None]:
+        """One day a question: all in one, and SQLite reads every ticket of these branches."""
+        return (
+            select(
+                Ticket.branch_id,
+                hour,
+                func.count(),
+                func.count().filter(answered),
+                func.sum(epoch(Ticket.ended_at) - epoch(Ticket.answered_at)).filter(answered),
+            )
+            .where(Ticket.branch_id.in_(branch_ids), FIRST_TIME)
+            .where(Ticket.joined_at >= day, Ticket.joined_at < day + HOURS * HOUR)
+            .group_by(Ticket.branch_id, hour)
         )
-        .where(Ticket.branch_id.in_(branch_ids), FIRST_TIME)
-        .where(or_(*(Ticket.joined_at.between(day, day + HOURS * HOUR - timedelta(microseconds=1)) for day in days)))
-        .group_by(Ticket.branch_id, hour)
-    )
+
+    found = session.execute(union_all(*(of(day) for day in days)))
     return [(branch, int(begin) * 3600, people, calls, length) for branch, begin, people, calls, length in found]

@@ -27,8 +27,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("ticket_id", name=op.f("pk_wait_promises")),
     )
     op.create_index("ix_wait_promises_made", "wait_promises", ["branch_id", "made_at"])
-    op.create_index("ix_tickets_joined", "tickets", ["branch_id", "joined_at"])
-    op.create_index("ix_tickets_answered", "tickets", ["branch_id", "answered_at"])
+    op.create_index("ix_tickets_joined", "tickets", ["joined_at", "branch_id"])
+    op.create_index("ix_tickets_answered", "tickets", ["answered_at", "branch_id"])
 
 
 def downgrade() -> None:
