@@ -73,6 +73,7 @@ ROUTES: dict[str, object] = {
             "short_reasons",
             "agreements",
             "rosters",
+            "overflow",
             "holidays",
         )
         for view in REGISTER_VIEWS

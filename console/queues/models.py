@@ -147,6 +147,7 @@ class OverflowRule(Base):
     branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
     to_branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
     after_minutes: Mapped[int]
+    active: Mapped[bool] = mapped_column(default=True)
     branch: Mapped[Branch] = relationship(foreign_keys=branch_id)
     to_branch: Mapped[Branch] = relationship(foreign_keys=to_branch_id)
     __table_args__ = (

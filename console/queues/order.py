@@ -24,7 +24,7 @@ FIRST = {
 
 def head(session: Session, seat: Seat, at: datetime, *, overflow: bool = False) -> Select[Any]:
     """The id of the ticket that is this seat's next one: of its own branch, or of those whose rules send theirs here by now."""
-    place = _sent_here(session, seat, at) if overflow else Ticket.branch_id == seat.branch_id
+    place = sent_here(session, seat, at) if overflow else Ticket.branch_id == seat.branch_id
     return (
         select(Ticket.id)
         .join(Case, Case.id == Ticket.case_id)
@@ -49,8 +49,10 @@ def may_answer(session: Session, staff: Staff) -> ColumnElement[bool]:
     return and_(or_(Ticket.not_person.is_(None), Ticket.not_person != staff.person), ~reviewed.exists())
 
 
-def _sent_here(session: Session, seat: Seat, at: datetime) -> ColumnElement[bool]:
-    rules = session.scalars(select(OverflowRule).where(OverflowRule.to_branch_id == seat.branch_id))
+def sent_here(session: Session, seat: Seat, at: datetime) -> ColumnElement[bool]:
+    """Those of other branches that their rules send to the branch of this seat by now."""
+    here = OverflowRule.to_branch_id == seat.branch_id
+    rules = session.scalars(select(OverflowRule).where(here, OverflowRule.active))
     late = (
         and_(Ticket.branch_id == rule.branch_id, Ticket.joined_at <= at - timedelta(minutes=rule.after_minutes))
         for rule in rules

@@ -184,7 +184,8 @@ def answer(session: Session, seat: Seat, ticket_id: int, stamp: Stamp, why: str 
     """Pick one from the list. Raises AlreadyAnswered, WhyMissing, NotOnline, LicenceMissing; NotYourBranch for another branch's ticket."""
     _require_online(session, seat, stamp)
     ticket = session.get(Ticket, ticket_id)
-    if ticket is None or ticket.branch_id not in {b.id for b in served_branches(session, _staff(session, seat))}:
+    served = {branch.id for branch in served_branches(session, _staff(session, seat))}
+    if ticket is None or not (ticket.branch_id in served or ticket in service.overflowing(session, seat, stamp.at)):
         raise NotYourBranch(ticket_id)
     claimed = service.claim(session, seat, ticket, stamp, why)
     enter(session, seat, SeatState.IN_CALL, stamp.at)

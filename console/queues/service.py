@@ -5,7 +5,7 @@ Who changes a ticket holds the lock of its case first: abandoning, leaving and a
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, update
@@ -168,6 +168,13 @@ def waiting_list(session: Session, branch_ids: Iterable[int]) -> list[Ticket]:
             _waiting_at(branch_ids).options(joinedload(Ticket.case).joinedload(Case.investor)).order_by(*order.ORDER)
         )
     )
+
+
+def overflowing(session: Session, seat: Seat, at: datetime) -> list[Ticket]:
+    """Who waits elsewhere and may be answered here by now, in order, with case and investor."""
+    found = select(Ticket).where(Ticket.state == TicketState.WAITING, order.sent_here(session, seat, at))
+    whole = (joinedload(Ticket.case).joinedload(Case.investor), joinedload(Ticket.branch))
+    return list(session.scalars(found.options(*whole).order_by(*order.ORDER)))
 
 
 def place(session: Session, ticket: Ticket) -> Place:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
-from console.access import case_or_404, my_staff, staff_only, stamp
+from console.access import case_or_404, may_see, me, my_staff, staff_only, stamp
 from console.cases.blame import blames
 from console.db import reading
 from console.people.branches import served_branches
@@ -151,11 +151,13 @@ def _shown(session: Session) -> dict[str, Any]:
         (b for b in branches if seat is not None and b.id == seat.branch_id), branches[0] if branches else None
     )
     tickets = queues.waiting_list(session, [branch.id]) if branch else []
+    others = queues.overflowing(session, seat, now) if seat else []
     return {
         "seat": seat,
         "branch": branch,
         "branches": branches,
         "tickets": tickets,
+        "others": others,
         "appointed": appointments.of_day(session, branch.id, now) if branch else [],
         "longest": page.longest_wait(tickets),
         "team": seats.team(session, branch.id) if branch else [],
@@ -169,8 +171,8 @@ def _shown(session: Session) -> dict[str, Any]:
 def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
     staff, now, seat = my_staff(), shown["now"], shown["seat"]
     return {
-        "upcoming": (upcoming := page.next_one(session, shown["tickets"], now)),
-        "portrait": facts.portrait(session, upcoming.case) if upcoming else None,
+        "upcoming": (upcoming := page.next_one(session, shown["tickets"] or shown["others"], now)),
+        "portrait": facts.portrait(session, upcoming.case) if upcoming and may_see(me(), upcoming.case) else None,
         "today": page.today(session, staff.id, now),
         "bar": page.day_bar(session, seat, now) if isinstance(seat, Seat) else None,
         "recent": page.recent(session, staff.id),

@@ -13,7 +13,7 @@ from console.people.models import Branch, Broker, SignIn, Staff, StaffEvent
 from tests.world import id_number, staff_named
 
 REGISTERS = ("branches", "staff", "reasons", "scripts", "questions", "short_reasons", "agreements")
-REGISTERS += ("rosters", "holidays")
+REGISTERS += ("rosters", "holidays", "overflow")
 NEW = {
     "name": "贺楠",
     "username": "henan",

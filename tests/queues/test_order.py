@@ -1,21 +1,24 @@
 """Who comes next, and why: the order, what a person may not answer, and what other branches send."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import access
+from console import access, db
 from console.access import Me, may_see
 from console.cases.models import CaseEvent
 from console.cases.transitions import Action
+from console.config import Settings
 from console.people.models import Branch
 from console.queues import seats
 from console.queues import service as queues
 from console.queues.models import OverflowRule, Priority, SeatState, Ticket
 from console.video_seat import service as calls
-from tests.queues.given import online, waiting_since
+from tests.queues.given import at_the_video, online, waiting_since
 from tests.world import AT, staff_named, stamp
 
 
@@ -130,6 +133,33 @@ def test_a_case_from_elsewhere_is_open_to_its_witness_for_the_length_of_the_call
     call.ended_at = AT
     session.flush()
     assert not may_see(who, ticket.case)
+
+
+def test_the_seat_shows_who_may_be_answered_from_elsewhere_and_may_pick_them(
+    world: Settings, as_staff: Callable[[str], FlaskClient]
+) -> None:
+    with db.transaction() as session:
+        overflow(session, 1)
+        now = datetime.now(UTC)
+        case = at_the_video(session, "周晚晴", now - timedelta(minutes=9))
+        ticket_id = queues.join(session, case, stamp("investor:1", now - timedelta(minutes=9))).id
+        online(session, "hangzhou", now)
+    page = as_staff("hangzhou").get("/seat").text
+    assert "其他营业部溢出" in page and "周晚晴" in page and f'data-answer="{ticket_id}"' in page
+    with db.transaction() as session:
+        seat = seats.seat_of(session, staff_named(session, "hangzhou").id)
+        assert seat is not None
+        mark = stamp(f"staff:{seat.staff_id}", now)
+        assert seats.answer(session, seat, ticket_id, mark).because == "上海陆家嘴营业部溢出，先到先接，已等 09:00"
+
+
+def test_a_rule_that_was_switched_off_sends_nobody(session: Session) -> None:
+    overflow(session, 1)
+    waiting_since(session, "周晚晴", 9)
+    session.scalars(select(OverflowRule)).one().active = False
+    seat = online(session, "hangzhou")
+    assert queues.overflowing(session, seat, AT) == []
+    assert seats.answer_next(session, seat, stamp("staff:3")) is None
 
 
 def test_no_rule_sends_a_branch_to_itself(session: Session) -> None:

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("branch_id", sa.Integer(), nullable=False),
         sa.Column("to_branch_id", sa.Integer(), nullable=False),
         sa.Column("after_minutes", sa.Integer(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
         sa.CheckConstraint("branch_id <> to_branch_id", name=op.f("ck_overflow_rules_elsewhere")),
         sa.CheckConstraint("after_minutes BETWEEN 1 AND 240", name=op.f("ck_overflow_rules_minutes")),
         sa.ForeignKeyConstraint(["branch_id"], ["branches.id"], name=op.f("fk_overflow_rules_branch_id")),
