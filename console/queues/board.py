@@ -20,6 +20,10 @@ from .promises import Kept
 
 HALF_HOUR = 1800
 SHOWN_PROMISES = 12
+LONG = {
+    SeatState.IN_CALL: timedelta(minutes=20),
+    SeatState.BREAK: timedelta(minutes=15),
+}  # a supervisor looks after these
 
 
 class Level(StrEnum):
@@ -112,6 +116,7 @@ class SeatCard:
     branch: str
     state: SeatState
     since: datetime
+    too_long: bool
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ def board(session: Session, branches: Sequence[Branch], at: datetime, rules: Rul
     _waiting(session, lines, at, rules)
     _arrivals(session, lines, slots, since, at, rules)
     _calls(session, lines, slots, since, at)
-    seats = _seats(session, lines, {branch.id: branch.name for branch in branches})
+    seats = _seats(session, lines, {branch.id: branch.name for branch in branches}, at)
     total = Line()
     for line in lines.values():
         total.add(line)
@@ -242,7 +247,7 @@ def _calls(session: Session, lines: dict[int, Line], slots: dict[int, HalfHour],
         _slot(slots, n).answered += answered
 
 
-def _seats(session: Session, lines: dict[int, Line], names: dict[int, str]) -> list[SeatCard]:
+def _seats(session: Session, lines: dict[int, Line], names: dict[int, str], at: datetime) -> list[SeatCard]:
     """Everybody on a seat: calls first, the longest on top; then who is free, then pauses."""
     order = (SeatState.IN_CALL, SeatState.ONLINE, SeatState.BREAK, SeatState.MEETING, SeatState.TRAINING)
     found = session.execute(
@@ -252,7 +257,10 @@ def _seats(session: Session, lines: dict[int, Line], names: dict[int, str]) -> l
     ).all()
     for branch_id, state, _, _ in found:
         lines[branch_id].seats[state] += 1
-    cards = [SeatCard(name, names[branch_id], state, since) for branch_id, state, since, name in found]
+    cards = [
+        SeatCard(name, names[branch_id], state, since, too_long=state in LONG and at - since >= LONG[state])
+        for branch_id, state, since, name in found
+    ]
     return sorted(cards, key=lambda card: (order.index(card.state), card.since))
 
 

@@ -110,7 +110,8 @@ def test_seats_are_counted_by_state_and_offline_ones_are_not_there(session: Sess
     seats.enter(session, first, SeatState.IN_CALL, AT)
     found = shown(session)
     assert (found.total.present, found.total.serving, found.total.seats[SeatState.IN_CALL]) == (2, 2, 1)
-    assert [card.name for card in found.seats] == ["陆文珊", "韦一诺"]
+    assert [(card.name, card.too_long) for card in found.seats] == [("陆文珊", False), ("韦一诺", False)]
+    assert [card.too_long for card in shown(session, AT + minutes(20)).seats] == [True, False]
     seats.enter(session, second, SeatState.OFFLINE, AT)
     assert [card.state for card in shown(session).seats] == [SeatState.IN_CALL]
 
