@@ -99,7 +99,13 @@ def seen(picture: Image.Image, kbits: int, area: Area, folder: Path) -> Clarity:
         return measure(png.convert("RGB"), area)
 
 
-CAMERAS = [(LANDSCAPE, 150), (LANDSCAPE, 800), (HD, 1500), (PORTRAIT, 800)]
+LARGE = pytest.mark.soak  # drawing and coding these takes seconds
+CAMERAS = [
+    (LANDSCAPE, 150),
+    (LANDSCAPE, 800),
+    pytest.param(HD, 1500, marks=LARGE),
+    pytest.param(PORTRAIT, 800, marks=LARGE),
+]
 
 
 @pytest.mark.parametrize(("size", "kbits"), CAMERAS)
