@@ -107,7 +107,9 @@ def register_filters(app: Flask) -> None:
     def common() -> dict[str, Any]:
         who = access.maybe_me()
         staff = who.staff if who else None
-        allowed = [e for e in RAIL if staff is not None and staff.has_role(*e.roles) and e.endpoint in app.view_functions]
+        allowed = [
+            e for e in RAIL if staff is not None and staff.has_role(*e.roles) and e.endpoint in app.view_functions
+        ]
         return {
             "now": datetime.now(UTC),
             "me": staff,

@@ -23,7 +23,10 @@ FIRST = {
 
 
 def head(session: Session, seat: Seat, at: datetime, *, overflow: bool = False) -> Select[Any]:
-    """The id of the ticket that is this seat's next one: of its own branch, or of those whose rules send theirs here by now."""
+    """The id of the ticket that is this seat's next one: of its own branch, or of those whose rules send theirs here by now.
+
+    For looking; who claims it adds the lock.
+    """
     place = sent_here(session, seat, at) if overflow else Ticket.branch_id == seat.branch_id
     return (
         select(Ticket.id)
@@ -32,7 +35,6 @@ def head(session: Session, seat: Seat, at: datetime, *, overflow: bool = False) 
         .where(may_answer(session, seat.staff))
         .order_by(case((Ticket.not_before > at, 1), else_=0), *ORDER)
         .limit(1)
-        .with_for_update(of=[Case, Ticket], skip_locked=True)
     )
 
 

@@ -170,6 +170,14 @@ def waiting_list(session: Session, branch_ids: Iterable[int]) -> list[Ticket]:
     )
 
 
+def next_for(session: Session, seat: Seat, at: datetime) -> Ticket | None:
+    """Whom 接通下一位 would give this seat now."""
+    for overflow in (False, True):
+        if found := session.scalar(order.head(session, seat, at, overflow=overflow)):
+            return session.get(Ticket, found)
+    return None
+
+
 def overflowing(session: Session, seat: Seat, at: datetime) -> list[Ticket]:
     """Who waits elsewhere and may be answered here by now, in order, with case and investor."""
     found = select(Ticket).where(Ticket.state == TicketState.WAITING, order.sent_here(session, seat, at))
@@ -204,6 +212,7 @@ def claim_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
     """
     for overflow in (False, True):
         first = order.head(session, seat, stamp.at, overflow=overflow)
+        first = first.with_for_update(of=[Case, Ticket], skip_locked=True)
         if claimed := _claim(session, seat, Ticket.id == first.scalar_subquery(), stamp):
             return claimed
     return None

@@ -40,13 +40,13 @@ class NextOne:
         return self.rejection.reasons if self.rejection else []
 
 
-def next_one(session: Session, tickets: list[Ticket], at: datetime) -> NextOne | None:
-    if not tickets:
+def next_one(session: Session, ticket: Ticket | None, at: datetime) -> NextOne | None:
+    if ticket is None:
         return None
-    case = tickets[0].case
+    case = ticket.case
     calls = session.scalar(select(func.count()).where(VideoSession.case_id == case.id)) or 0
     rejection = last_rejection(case)
-    return NextOne(tickets[0], calls, rejection, name_of(session, rejection.by) if rejection else "", age(case, at))
+    return NextOne(ticket, calls, rejection, name_of(session, rejection.by) if rejection else "", age(case, at))
 
 
 def age(case: Case, at: datetime) -> int | None:

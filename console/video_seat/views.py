@@ -169,9 +169,10 @@ def _shown(session: Session) -> dict[str, Any]:
 
 
 def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
-    staff, now, seat = my_staff(), shown["now"], shown["seat"]
+    staff, now, seat, waiting = my_staff(), shown["now"], shown["seat"], shown["tickets"]
+    following = queues.next_for(session, seat, now) if seat else next(iter(waiting), None)
     return {
-        "upcoming": (upcoming := page.next_one(session, shown["tickets"] or shown["others"], now)),
+        "upcoming": (upcoming := page.next_one(session, following, now)),
         "portrait": facts.portrait(session, upcoming.case) if upcoming and may_see(me(), upcoming.case) else None,
         "today": page.today(session, staff.id, now),
         "bar": page.day_bar(session, seat, now) if isinstance(seat, Seat) else None,

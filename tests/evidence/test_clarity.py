@@ -79,7 +79,7 @@ def sent(picture: Image.Image, kbits: int, folder: Path) -> Path:
         Fraction(15),
         kbits * 1000,
     )
-    coder.options = {"deadline": "realtime", "cpu-used": "6", "bufsize": f"{kbits}k", "maxrate": f"{kbits}k"}
+    coder.options = {"deadline": "realtime", "cpu-used": "-6", "bufsize": f"{kbits}k", "maxrate": f"{kbits}k"}
     grain, pixels, packets = np.random.default_rng(1), np.asarray(picture, np.int16), []
     for number in range(4):
         noise = grain.normal(0, 3, (*pixels.shape[:2], 1)).astype(np.int16)

@@ -153,6 +153,25 @@ def test_the_seat_shows_who_may_be_answered_from_elsewhere_and_may_pick_them(
         assert seats.answer(session, seat, ticket_id, mark).because == "上海陆家嘴营业部溢出，先到先接，已等 09:00"
 
 
+def test_the_card_of_the_next_one_shows_whom_this_witness_may_answer(
+    world: Settings, as_staff: Callable[[str], FlaskClient]
+) -> None:
+    with db.transaction() as session:
+        waiting_since(session, "许砚青", 9).not_person = staff_named(session, "luwenshan").person
+        online(session, "luwenshan", datetime.now(UTC))
+    client = as_staff("luwenshan")
+    assert "须由其他认证人员接听" in client.get("/seat/parts/next").text
+    with db.transaction() as session:
+        waiting_since(session, "周晚晴", 5)
+    card = client.get("/seat/parts/next").text
+    assert "周晚晴" in card and "许砚青" not in card
+    with db.transaction() as session:
+        seat = seats.seat_of(session, staff_named(session, "luwenshan").id)
+        assert seat is not None
+        answered = seats.answer_next(session, seat, stamp(f"staff:{seat.staff_id}"))
+        assert answered is not None and answered.case.investor.name == "周晚晴"
+
+
 def test_a_rule_that_was_switched_off_sends_nobody(session: Session) -> None:
     overflow(session, 1)
     waiting_since(session, "周晚晴", 9)
