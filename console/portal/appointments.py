@@ -125,9 +125,8 @@ def _shown(session: Session, case: Case, errors: dict[str, str], *, changing: bo
     movable = live is not None and live.state is AppointmentState.BOOKED and now < live.slot_at
     choosing = live is None or (changing and movable)
     calendar = slots.days(session, case.branch, terms(), now) if choosing else []
-    wanted = next(
-        (day for day in calendar if any(s.at.isoformat() == request.form.get("slot") for s in day.slots)), None
-    )
+    at = request.form.get("slot") or (live.slot_at.isoformat() if live else "")
+    wanted = next((day for day in calendar if any(slot.at.isoformat() == at for slot in day.slots)), None)
     return render_template(
         "portal/appointment.html",
         case=case,

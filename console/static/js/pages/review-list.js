@@ -1,6 +1,7 @@
 // 复核任务: a cursor that moves by keys, and rows that stay true while others work. The cursor keeps its case, not its line.
 import { get } from "../http.js";
 import { connect } from "../live.js";
+import { released } from "../press.js";
 import { enable, ready } from "../ready.js";
 import { toast } from "../toast.js";
 
@@ -62,7 +63,9 @@ async function refresh() {
   setTimeout(async () => {
     asked = false;
     try {
-      take(new DOMParser().parseFromString(await get(location.href, { headers: { Accept: "text/html" } }), "text/html"));
+      const html = await get(location.href, { headers: { Accept: "text/html" } });
+      await released();
+      take(new DOMParser().parseFromString(html, "text/html"));
     } catch {
       setTimeout(refresh, 5000); // the next push or the next look finds the truth
     }

@@ -5,6 +5,7 @@ import { closeDialog, openDialog } from "../dialog.js";
 import { get } from "../http.js";
 import { Line } from "../line.js";
 import { connect } from "../live.js";
+import { released } from "../press.js";
 import { enable, ready } from "../ready.js";
 import { wireRejection } from "../rejection.js";
 import { wireRemarks } from "../remarks.js";
@@ -133,6 +134,7 @@ async function renew(name) {
     if (error.status === 404 && !leaving) location.reload(); // a call began or ended elsewhere
     return;
   }
+  await released();
   const old = document.querySelector(`[data-part="${name}"]`);
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   const holder = document.createElement("template");
