@@ -6,6 +6,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
+# The suite starts some two hundred processes; each would compile the house again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test story soak bench-media lint assets shots doctor clean
 .DEFAULT_GOAL := help
 

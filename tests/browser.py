@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from console.doctor import CHROMIUM_NAMES, has_chinese_font
 
@@ -21,6 +21,9 @@ FAKE_DEVICES = (
     "--disable-features=WebRtcHideLocalIpsWithMdns",
     "--allow-loopback-in-peer-connection",
 )
+
+
+expect.set_options(timeout=20_000)  # what is expected comes in the end, also while the machine is busy with other tests
 
 
 class ChromiumMissing(Exception):

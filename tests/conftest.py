@@ -33,6 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep-pictures", metavar="FOLDER", help="stories leave their screenshots there")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What asks for a database runs on SQLite, or on those its mark ``databases`` names: where statements, locks or types differ."""
+    if "database_url" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("databases")
+        metafunc.parametrize("database_url", mark.args if mark else ("sqlite",), indirect=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest is begun first, so that no worker is left alone with it at the end."""
     items.sort(key=lambda item: item.get_closest_marker("early") is None)

@@ -279,8 +279,9 @@ def sqlite_url(migrated_file: Path) -> str:
     return f"sqlite:///{shutil.copy(migrated_file, file)}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
+    """On SQLite, unless the test's mark ``databases`` says otherwise (tests/conftest.py)."""
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     return url
 

@@ -83,12 +83,6 @@ AUDIENCE = {endpoint: who for endpoints, who in ROUTES.items() for endpoint in e
 OF_A_CASE = {"case_no", "public_id", "session_no"}  # arguments that name something of one case
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """The gate is the same on both databases; that each finds the same objects is tested elsewhere."""
-    return sqlite_url
-
-
 @dataclass(frozen=True)
 class Person:
     """``here``: the case of the matrix is this person's own, or of a branch that this person serves."""

@@ -10,6 +10,8 @@ from console.config import Settings
 from console.people.models import Broker, Counter
 from console.people.numbers import next_number
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def test_two_writers_at_once_wait_for_each_other_and_lose_nothing(world: Settings) -> None:
     def count() -> None:

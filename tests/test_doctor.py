@@ -11,6 +11,8 @@ from console import doctor
 from console.config import Settings
 from console.doctor import State
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 ROOT = Path(__file__).parents[1]
 
 

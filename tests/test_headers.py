@@ -8,12 +8,6 @@ from console.app import create_app
 from console.config import Settings
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Nothing here depends on the database."""
-    return sqlite_url
-
-
 @pytest.mark.parametrize(
     ("address", "cookie", "strict"),
     [("https://desk.example.com", "__Host-desk", True), ("http://127.0.0.1:8000", "desk", False)],

@@ -1,3 +1,4 @@
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
@@ -5,6 +6,8 @@ from sqlalchemy import create_engine
 from console import migrate, models
 from console.config import Settings
 from console.db import Base
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
 __all__ = ["models"]
 

@@ -14,6 +14,8 @@ from console.cases.transitions import finish_step
 from tests.review.given import case_in_review
 from tests.world import given_case, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture
 def nobody_can_look(app: Flask) -> Iterator[None]:

@@ -26,6 +26,8 @@ from console.portal.steps.profile import fields
 from console.queues import slots
 from console.seed import DEMO_INVESTORS, DEMO_PASSWORD, DEMO_SIGN_INS, seed_demo
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture(scope="module")
 def once(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:

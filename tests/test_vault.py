@@ -7,6 +7,8 @@ from sqlalchemy.orm import Session
 from console.vault import Vault, VaultError
 from tests.world import investor_named
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture
 def vault() -> Vault:

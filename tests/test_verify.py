@@ -17,6 +17,8 @@ from console.people.audit import note_staff
 from console.verify import Report, verify_all
 from tests.world import AT, given_case, staff_named, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture
 def lived_in(world: Settings) -> Settings:

@@ -180,6 +180,7 @@ def test_a_websocket_from_another_origin_is_refused(web):
         )
 
 
+@pytest.mark.databases("postgresql")
 def test_a_sign_in_that_ends_anywhere_closes_its_sockets(world: Settings, tmp_path: Path, redis_url: str) -> None:
     """Ended in the database, as another process would: this one sees it within seconds."""
     with db.transaction() as session:

@@ -89,18 +89,22 @@ HAPPENING_TITLES = {
 def hold(case: Case) -> None:
     """Wait for anybody else who is changing this case, then see it as they left it; it is held until the transaction ends.
 
-    Whatever changes a case holds it first and checks afterwards.
+    Whatever changes a case holds it first and checks afterwards. Holding it again costs nothing.
     """
     session = object_session(case)
     if session is None or case.id is None:
         return
     session.flush()
+    held = session.info.setdefault("held", set())
+    if case.id in held:
+        return
     session.refresh(case, ["status", "version", "known_facts"], with_for_update=True)
     if "entries" in case.__dict__:
         for entry in case.entries:
             session.expire(entry)
         session.refresh(case, ["entries"])
     session.expire(case, ["rejections"])
+    held.add(case.id)
 
 
 def note(case: Case, what: Happening, stamp: Stamp, **detail: Any) -> CaseEvent:
@@ -154,6 +158,7 @@ def _remember(session: OrmSession, context: object) -> None:
 def _announce(session: OrmSession) -> None:
     if session.in_nested_transaction():  # a savepoint ended, nothing is committed yet
         return
+    session.info.pop("held", None)
     for line in session.info.pop("lines", ()):
         case_moved.send(None, **line)
 
@@ -161,3 +166,9 @@ def _announce(session: OrmSession) -> None:
 @event.listens_for(Session, "after_rollback")
 def _forget(session: OrmSession) -> None:
     session.info.pop("lines", None)
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _let_go(session: OrmSession, ended: object) -> None:
+    """A savepoint's end too gives back the locks that were taken since."""
+    session.info.pop("held", None)

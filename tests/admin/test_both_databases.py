@@ -1,8 +1,12 @@
 """Flask-Admin's own session, once on each database: listed, found, added, changed, signed in with."""
 
+import pytest
+
 from console.db import reading
 from console.people import passwords
 from console.people.models import Branch, Staff, StaffEvent
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
 NEW = {
     "name": "贺楠",

@@ -11,12 +11,6 @@ from console.people.models import Branch
 from console.queues.models import OverflowRule
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Nothing here depends on the database."""
-    return sqlite_url
-
-
 def rule(minutes: object = 10, **changed: object) -> dict[str, object]:
     with db.reading() as session:
         ids = {branch.code: branch.id for branch in session.scalars(select(Branch))}

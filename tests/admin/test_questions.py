@@ -16,12 +16,6 @@ CODE = "change_settlement_account"
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """What the registers write is the same on both."""
-    return sqlite_url
-
-
-@pytest.fixture
 def admin(as_staff) -> FlaskClient:
     return as_staff("admin")
 

@@ -26,12 +26,6 @@ NEW = {
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """What the registers write is the same on both; test_both_databases.py writes to each once."""
-    return sqlite_url
-
-
-@pytest.fixture
 def admin(as_staff) -> FlaskClient:
     return as_staff("admin")
 

@@ -17,6 +17,8 @@ from console.portal.steps import facts_of
 from tests.agreements.given import Device, at_signing, of, published, request_over, text
 from tests.world import given_case, investor_named
 
+pytestmark = pytest.mark.databases("postgresql")  # it refuses to write where only reading was opened
+
 NOW = datetime.now(UTC)
 STEPS = ("certificate", "signing")
 JSON = {"Accept": "application/json"}

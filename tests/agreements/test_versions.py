@@ -13,6 +13,8 @@ from console.people.models import StaffEvent
 from tests.agreements.given import broker, published, read_to_the_end, sha256, text
 from tests.world import AT, given_case, staff_named, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 LATER = AT + timedelta(hours=1)
 
 

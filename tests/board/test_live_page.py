@@ -25,12 +25,6 @@ OscillatorNode.prototype.start = function (...when) {
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """The browser does not care which database stands behind."""
-    return sqlite_url
-
-
-@pytest.fixture
 def page(app: Flask, as_staff) -> Iterator[Page]:
     """The board of the supervisor in Shanghai."""
     server = make_server("127.0.0.1", 0, app, threaded=True)

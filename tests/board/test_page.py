@@ -19,12 +19,6 @@ PARTS = ("top", "alerts", "kpis", "numbers", "waits", "promised", "branches", "s
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """The numbers are tested on both databases by tests/queues/test_board.py."""
-    return sqlite_url
-
-
-@pytest.fixture
 def branch_ids(world: Settings) -> dict[str, int]:
     """Somebody waits in Hangzhou since years ago, and three were answered in Shanghai just now."""
     now = datetime.now(UTC)

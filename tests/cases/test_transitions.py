@@ -23,6 +23,8 @@ from console.chain import find_break
 from console.config import Settings
 from tests.world import given_case, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 INVESTOR, WITNESS, REVIEWER = (stamp(by) for by in ("investor:1", "staff:1", "staff:4"))
 
 
@@ -246,7 +248,7 @@ def test_case_numbers_count_up_within_the_local_day(session: Session) -> None:
 
 
 # SQLite lets nobody look in order to change while another does
-postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+postgresql = pytest.mark.databases("postgresql")
 
 
 @postgresql

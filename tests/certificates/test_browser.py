@@ -78,12 +78,6 @@ KEEP_EXPORTED = """() => {
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """The browser does not care which database stands behind: one is enough."""
-    return sqlite_url
-
-
-@pytest.fixture
 def address(app) -> Iterator[str]:
     if not VENDOR.exists():
         pytest.fail("the browser assets are missing: run `make assets`")

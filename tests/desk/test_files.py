@@ -13,12 +13,6 @@ from tests.world import given_case, stamp
 VIDEO = bytes(range(256)) * 1000  # over three chunks of the store
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Files are found by the gate, which is tested on both databases elsewhere."""
-    return sqlite_url
-
-
 def photograph(colour: str = "red") -> bytes:
     """A JPEG with the EXIF of a phone: where it was taken, and lying on its side."""
     exif = Image.Exif()

@@ -9,12 +9,6 @@ WHY = "核对证件信息"
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """One row read and one line written, as in the tests of cases on both databases."""
-    return sqlite_url
-
-
-@pytest.fixture
 def case_no(world) -> str:
     with transaction() as session:
         return given_case(session).case_no

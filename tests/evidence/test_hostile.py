@@ -78,12 +78,6 @@ class Door:
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """What is asked here is not the database's to answer."""
-    return sqlite_url
-
-
-@pytest.fixture
 def door(app, as_investor, world, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Door:
     spool = tmp_path / "spool"
     spool.mkdir()

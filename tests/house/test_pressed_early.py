@@ -16,12 +16,6 @@ from tests.world import given_case
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """The browser does not care which database stands behind."""
-    return sqlite_url
-
-
-@pytest.fixture
 def address(app: Flask) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

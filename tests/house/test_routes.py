@@ -14,12 +14,6 @@ from tests.fixtures import signed_in
 from tests.world import given_case, investor_named, staff_named
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Nothing here depends on the database."""
-    return sqlite_url
-
-
 def rules(app: Flask) -> list[Rule]:
     return list(app.url_map.iter_rules())
 

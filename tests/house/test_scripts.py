@@ -196,12 +196,6 @@ ADDRESSES = {
 }
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Nothing here depends on the database."""
-    return sqlite_url
-
-
 @pytest.mark.parametrize("who", ADDRESSES)
 def test_a_page_loads_the_modules_its_marks_name_and_says_what_is_missing_without(
     app: Flask, as_staff, as_investor, who: str

@@ -2,17 +2,10 @@
 
 import re
 
-import pytest
 from flask import Flask
 from sqlalchemy import event
 
 from console import db, static_files
-
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Nothing here depends on the database."""
-    return sqlite_url
 
 
 def test_what_a_page_names_may_be_kept_for_good(app: Flask) -> None:

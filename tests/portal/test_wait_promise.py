@@ -19,12 +19,6 @@ from tests.queues.history import called
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """What is kept is tested on both databases by tests/queues/test_promises.py."""
-    return sqlite_url
-
-
-@pytest.fixture
 def case_no(app: Flask) -> str:
     """周晚晴 before the video; the one witness is in a call, and twenty people were told 1 to 6 minutes: five waited longer."""
     now = datetime.now(UTC)

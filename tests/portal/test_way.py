@@ -17,6 +17,8 @@ from tests import world
 from tests.portal import ways
 from tests.portal.ways import ADD, CHANGE
 
+pytestmark = pytest.mark.databases("postgresql")  # it refuses to write where only reading was opened
+
 
 @pytest.fixture
 def case_no(app) -> str:

@@ -30,12 +30,6 @@ TERMS = slots.Terms()
 INVESTOR = "investor:1"
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Where locks matter, test_appointments_at_once.py asks both databases."""
-    return sqlite_url
-
-
 def clock(text: str, day: str = "2026-11-20") -> datetime:
     """A Friday, unless said otherwise; AT is 10:30 of it."""
     return datetime.fromisoformat(f"{day}T{text}").replace(tzinfo=LOCAL)

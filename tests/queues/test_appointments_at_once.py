@@ -18,6 +18,8 @@ from console.queues.models import Appointment, AppointmentState, Roster
 from tests.queues.given import at_the_video
 from tests.world import AT, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 TERMS = slots.Terms()
 SLOT = AT + timedelta(hours=5)  # 15:30 of that Friday; each round is a week later
 WEEK = timedelta(days=7)

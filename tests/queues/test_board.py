@@ -14,6 +14,8 @@ from tests.queues.given import online, waiting_since
 from tests.queues.history import called, left
 from tests.world import AT
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 RULES = Rules(sla=timedelta(minutes=5), share=90, red=timedelta(minutes=10))
 
 

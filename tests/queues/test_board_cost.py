@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
@@ -17,12 +16,6 @@ from tests.queues.history import called
 from tests.world import AT
 
 RULES = Rules(sla=timedelta(minutes=5), share=90, red=timedelta(minutes=10))
-
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """SQLite tells its plan without statistics; PostgreSQL has the same indexes."""
-    return sqlite_url
 
 
 @contextmanager

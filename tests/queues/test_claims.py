@@ -18,6 +18,8 @@ from console.queues.models import Seat, SeatState, Ticket, TicketState
 from tests.queues.given import crowd, crowd_member, online, waiting_since
 from tests.world import AT, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 ROUNDS = 40
 
 

@@ -16,12 +16,6 @@ from tests.queues.history import called
 from tests.world import AT, stamp
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """What is read is plain; the arithmetic is Python's."""
-    return sqlite_url
-
-
 def branch(session: Session, code: str) -> int:
     return session.scalars(select(Branch.id).where(Branch.code == code)).one()
 

@@ -14,6 +14,8 @@ from console.queues.models import Holiday
 from tests.queues.given import at_the_video
 from tests.world import stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 DAY, NIGHT = VideoHours.parse("09:00-17:00"), VideoHours.parse("20:00-02:00")
 
 

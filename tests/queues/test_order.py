@@ -21,6 +21,8 @@ from console.video_seat import service as calls
 from tests.queues.given import at_the_video, online, waiting_since
 from tests.world import AT, staff_named, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def set_priority(ticket: Ticket, priority: Priority) -> None:
     ticket.priority, ticket.rank = priority, priority.rank

@@ -12,6 +12,8 @@ from tests.queues.given import online, waiting_since
 from tests.queues.history import called
 from tests.world import AT
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture
 def branch_id(session: Session) -> int:

@@ -18,6 +18,8 @@ from console.queues.models import Priority, Ticket, TicketState
 from tests.queues.given import at_the_video, crowd, online, reasons, to_the_video, waiting_since
 from tests.world import AT, given_case, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 INVESTOR, WITNESS = stamp("investor:1"), stamp("staff:1")
 
 

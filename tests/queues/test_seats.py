@@ -11,6 +11,8 @@ from console.queues.models import SeatInterval, SeatState
 from tests.queues.given import online, waiting_since
 from tests.world import AT, staff_named, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 WITNESS = stamp("staff:1")
 
 

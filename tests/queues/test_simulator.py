@@ -23,11 +23,6 @@ from tests.queues.history import called, left
 from tests.world import AT
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
 @pytest.mark.parametrize(("seats", "load"), [(1, 0.5), (3, 1.8), (6, 4.2)])
 def test_waits_agree_with_erlang_c(seats: int, load: float) -> None:
     """M/M/c with nobody leaving: the mean wait and the share answered within five minutes, within a few per cent."""

@@ -18,6 +18,8 @@ from console.queues.models import Priority, Ticket, UrgentRequest
 from tests.queues.given import at_the_video, online, waiting_since
 from tests.world import AT, staff_named, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 WHY = "下午要出差，航班在两点"
 BOSS = stamp("staff:7")
 

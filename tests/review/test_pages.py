@@ -14,12 +14,6 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """The services behind the pages are tested on both databases."""
-    return sqlite_url
-
-
-@pytest.fixture
 def case_no(app) -> str:
     with transaction() as session:
         return case_in_review(session, at=NOW).case_no

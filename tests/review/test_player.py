@@ -24,11 +24,6 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
-@pytest.fixture
 def page(app: Flask, world, as_staff, tmp_path: Path) -> Iterator[Page]:
     """The review of a call whose film was made."""
     house.use(world)

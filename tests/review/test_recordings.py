@@ -26,11 +26,6 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
-@pytest.fixture
 def call(app, tmp_path: Path) -> VideoSession:
     """Nine seconds of both sides, one mark after four."""
     with transaction() as session:

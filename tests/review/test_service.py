@@ -14,6 +14,8 @@ from console.review.models import Decision, ReviewTask, TaskState
 from tests.review.given import case_in_review, hand_in_the_rest, video_of
 from tests.world import AT, given_case, staff_named, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture
 def case(session: Session) -> Case:

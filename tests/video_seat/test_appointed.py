@@ -21,12 +21,6 @@ from tests.world import AT, stamp
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Pages are the same on both."""
-    return sqlite_url
-
-
-@pytest.fixture
 def seat(app: Flask, as_staff) -> FlaskClient:
     client: FlaskClient = as_staff("luwenshan")
     return client

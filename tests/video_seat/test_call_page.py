@@ -17,7 +17,6 @@ from console.video_seat.models import CallEventKind, VideoSession
 from tests.browser import launch_options
 from tests.video_seat.given import talking
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PHONE, LANDSCAPE, DESK = {"width": 390, "height": 844}, {"width": 844, "height": 390}, {"width": 1440, "height": 900}
 PATIENCE = 15_000  # ms
 TRACK = "document.querySelector('[data-local]').srcObject.getVideoTracks()[0]"

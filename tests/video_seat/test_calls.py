@@ -22,6 +22,8 @@ from tests.queues.given import to_the_video
 from tests.video_seat.given import INVESTOR, WITNESS, all_in_order, answered, at, snapped, talking
 from tests.world import AT
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def lines(session: Session, call: VideoSession) -> list[str]:
     return list(session.scalars(select(CaseEvent.action).where(CaseEvent.case_id == call.case_id)))

@@ -14,8 +14,6 @@ from console.video_seat.challenges import Challenge, Result
 from console.video_seat.models import CallEventKind, VideoSession
 from tests.video_seat.given import at, talking
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 
 def asked(session: Session, call: VideoSession, minutes: float, name: str = "sms-00001") -> tuple[Challenge, str]:
     """A challenge by text message, and the code that was sent."""

@@ -12,8 +12,6 @@ from console.video_seat.models import CallEventKind, CheckResult, Verdict, Video
 from console.video_seat.timeline import Switch, Why
 from tests.video_seat.given import all_in_order, at, said, talking
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 
 def reports(
     session: Session,

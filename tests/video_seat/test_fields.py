@@ -20,12 +20,6 @@ from tests.video_seat.given import WITNESS, all_in_order, answered, at, said, ta
 from tests.world import given_case, investor_named, stamp
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Nothing here depends on the database."""
-    return sqlite_url
-
-
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -20,7 +20,6 @@ from console.video_seat.timeline import Segment, Why
 from tests.video_seat.given import all_in_order, answered, at, said, snapped, talking
 from tests.world import AT
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 HALF_MINUTE = Terms(timedelta(seconds=30))
 AGAIN = Terms(timedelta(seconds=30), restart=True)
 LOST, CONNECTED, RECORDING = CallEventKind.LOST, CallEventKind.CONNECTED, CallEventKind.RECORDING

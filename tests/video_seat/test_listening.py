@@ -27,8 +27,7 @@ from tests.video_seat.test_sockets import connected, the_call
 
 Open, OpenInvestor = Callable[[str], Witness], Callable[..., Socket]
 GRACE = timedelta(seconds=30)
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+on_postgresql = pytest.mark.databases("postgresql")
 
 
 @pytest.fixture
@@ -50,7 +49,6 @@ def last(page: Socket, *events: str) -> dict[str, Any]:
     return [push for push in page.heard("call") if push["event"] in events][-1]
 
 
-@on_sqlite
 def test_both_pages_hear_who_was_lost_how_long_is_left_and_who_is_back(
     listener: Listener, node: PretendNode, witness: Open, investor: OpenInvestor
 ) -> None:
@@ -71,7 +69,6 @@ def test_both_pages_hear_who_was_lost_how_long_is_left_and_who_is_back(
         }  # fmt: skip
 
 
-@on_sqlite
 def test_what_one_process_has_taken_in_is_written_and_told_once(
     redis: Redis, node: PretendNode, witness: Open, investor: OpenInvestor
 ) -> None:
@@ -86,7 +83,6 @@ def test_what_one_process_has_taken_in_is_written_and_told_once(
     assert [push["event"] for push in seat.heard("call")].count("lost") == 1
 
 
-@on_sqlite
 def test_nonsense_and_calls_of_nobody_stop_nothing(
     listener: Listener, node: PretendNode, redis: Redis, witness: Open, investor: OpenInvestor
 ) -> None:
@@ -100,7 +96,6 @@ def test_nonsense_and_calls_of_nobody_stop_nothing(
     assert last(seat, "lost")["away"] == ["witness"]
 
 
-@on_sqlite
 def test_a_side_that_does_not_come_back_gives_its_place_to_the_head_of_the_queue(
     listener: Listener, node: PretendNode, witness: Open, investor: OpenInvestor
 ) -> None:
@@ -117,7 +112,6 @@ def test_a_side_that_does_not_come_back_gives_its_place_to_the_head_of_the_queue
     assert page.ask("offer", sdp="too late")["code"] == "call_over"
 
 
-@on_sqlite
 def test_a_dead_nodes_call_goes_to_another_node_and_both_sides_are_told_to_connect_there(
     listener: Listener, node: PretendNode, redis_url: str, tmp_path: Path, witness: Open, investor: OpenInvestor
 ) -> None:
@@ -137,7 +131,6 @@ def test_a_dead_nodes_call_goes_to_another_node_and_both_sides_are_told_to_conne
         assert (the_call().node, the_call().epoch) == ("node-2", 2)
 
 
-@on_sqlite
 def test_a_node_that_was_restarted_has_lost_its_calls_and_both_sides_connect_again(
     listener: Listener, node: PretendNode, witness: Open, investor: OpenInvestor
 ) -> None:
@@ -153,7 +146,6 @@ def test_a_node_that_was_restarted_has_lost_its_calls_and_both_sides_connect_aga
     assert (the_call().node, the_call().epoch) == ("node-1", 1)
 
 
-@on_sqlite
 def test_a_call_that_its_node_does_not_take_goes_to_one_that_does(
     node: PretendNode, redis_url: str, tmp_path: Path, witness: Open, investor: OpenInvestor
 ) -> None:
@@ -166,7 +158,6 @@ def test_a_call_that_its_node_does_not_take_goes_to_one_that_does(
     assert the_call().node == "node-2"
 
 
-@on_sqlite
 def test_a_closed_page_is_missed_and_a_new_one_brings_the_call_back(
     app: Any, listener: Listener, witness: Open, investor: OpenInvestor
 ) -> None:
@@ -181,7 +172,6 @@ def test_a_closed_page_is_missed_and_a_new_one_brings_the_call_back(
     assert last(again, "back")["away"] == []
 
 
-@on_sqlite
 def test_pages_of_a_killed_process_count_no_more(redis: Redis) -> None:
     assert presence.there(redis, "case:1") is None
     redis.hset("presence:case:1", "another/socket", 1)
@@ -235,7 +225,6 @@ def test_returning_at_the_very_end_of_the_grace_either_saves_the_call_or_finds_i
 # --- the relay, and what the pages say afterwards
 
 
-@on_sqlite
 def test_both_sides_of_a_call_get_credentials_for_the_relay_and_no_page_shows_them(
     app: Flask, witness: Open, investor: OpenInvestor, as_investor: Callable[[str], FlaskClient]
 ) -> None:
@@ -253,13 +242,11 @@ def test_both_sides_of_a_call_get_credentials_for_the_relay_and_no_page_shows_th
     assert page.ask("ice")["code"] == seat.act("ice", call=call)["code"] == "call_over"
 
 
-@on_sqlite
 def test_without_a_relay_nothing_is_handed_out(witness: Open, investor: OpenInvestor) -> None:
     seat, page, call = connected(witness, investor)
     assert seat.act("ice", call=call) == page.ask("ice") == {"servers": []}
 
 
-@on_sqlite
 def test_after_a_call_was_given_up_both_pages_say_what_happened(
     listener: Listener,
     node: PretendNode,
@@ -277,7 +264,6 @@ def test_after_a_call_was_given_up_both_pages_say_what_happened(
     assert "周晚晴的通话已交回队列" in idle and "投资者的连接中断超过 30 秒" in idle
 
 
-@on_sqlite
 def test_after_a_technical_failure_the_waiting_page_says_so(
     witness: Open, investor: OpenInvestor, as_investor: Callable[[str], FlaskClient]
 ) -> None:

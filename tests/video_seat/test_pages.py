@@ -22,7 +22,7 @@ from tests.video_seat.given import all_in_order, answered, at, talking
 from tests.video_seat.node import PretendNode
 from tests.world import investor_named, stamp
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.databases("postgresql")
 StaffPage = Callable[[str], FlaskClient]
 
 

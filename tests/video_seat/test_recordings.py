@@ -16,6 +16,8 @@ from console.video_seat.models import Recording, VideoSession
 from tests.video_seat.given import all_in_order, at, talking
 from tests.world import AT, stamp
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 FILM = b"\x1a\x45\xdf\xa3" + b"film" * 40_000
 
 

@@ -22,7 +22,7 @@ from tests.video_seat.node import PretendNode
 from tests.world import staff_named, stamp
 
 # The rules themselves run on both databases (test_calls.py); here PostgreSQL, which refuses to write where only reading was opened.
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.databases("postgresql")
 Open = Callable[[str], Witness]
 OpenInvestor = Callable[..., Socket]
 

@@ -28,12 +28,6 @@ from tests.world import staff_named
 SECRET = "旁边有人小声提示"
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Nothing here depends on the database."""
-    return sqlite_url
-
-
 def raised(session: Session, username: str = "luwenshan") -> Suspicion:
     return service.suspect(session, talking(session, username=username), ["prompted", "acted_for"], SECRET, at(5))
 

@@ -14,7 +14,7 @@ from console.video_seat.models import CallEventKind, VideoSession
 from tests.video_seat.conftest import Socket, Witness
 from tests.video_seat.test_sockets import connected
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.databases("postgresql")
 Open = Callable[[str], Witness]
 OpenInvestor = Callable[..., Socket]
 ON = {"microphone": "on", "camera": "on"}

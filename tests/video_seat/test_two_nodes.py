@@ -26,7 +26,6 @@ from tests.video_seat.test_sockets import the_call
 from tests.worker.media.nodes import RunningNode, peers_on_loopback, running_node, wait_until
 from worker.robots.peer import SyntheticPeer
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 AGAIN_WITHIN = 10.0  # seconds, both pictures and both voices
 SMALL = {"width": 320, "height": 240, "fps": 10}
 Offer = Callable[[str], Awaitable[str]]

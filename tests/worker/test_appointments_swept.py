@@ -20,12 +20,6 @@ from worker import house, sweep
 SLOT = AT + timedelta(hours=5)
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Two sweeps at once are tested on both, in tests/queues."""
-    return sqlite_url
-
-
 @pytest.fixture(autouse=True)
 def settings(world: Settings) -> Iterator[Settings]:
     house.use(world)

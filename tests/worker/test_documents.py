@@ -39,16 +39,7 @@ def small(kind: Kind = Kind.ID_FRONT) -> bytes:
     return getattr(pictures, kind.value)(PLAIN.but(size=(1000, 750)))
 
 
-@pytest.fixture
-def database_url(request: pytest.FixtureRequest) -> str:
-    """SQLite, but for those who ask for both: where jobs meet at one row."""
-    url: str = request.getfixturevalue(
-        "postgres_url" if getattr(request, "param", "") == "postgresql" else "sqlite_url"
-    )
-    return url
-
-
-on_both = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+on_both = pytest.mark.databases("sqlite", "postgresql")  # where jobs meet at one row
 
 
 def test_a_photo_gets_its_crop_its_thumbnail_and_what_was_found_out(world):

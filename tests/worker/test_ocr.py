@@ -13,13 +13,6 @@ from worker.lettering import LetteringFailed, Line, read
 from worker.ocr import fields, read_card
 from worker.robots.pictures import PLAIN, id_front
 
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """Nothing here depends on the database."""
-    return sqlite_url
-
-
 NUMBER = id_number("33010219891008441")
 FRONT = [
     Line("公民身份号码", 0.15, 0.886),

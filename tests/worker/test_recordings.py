@@ -26,6 +26,8 @@ from tests.evidence.test_film import flipped
 from worker.media import chain
 from worker.recordings import RecordingDamaged, keep
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 STARTED = datetime.fromisoformat("2026-11-20T05:30:12.345+00:00")
 
 

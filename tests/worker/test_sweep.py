@@ -31,6 +31,8 @@ from worker.media import webm
 from worker.media.spool import Spool, Take
 from worker.robots.pictures import PLAIN
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 STARTED = datetime(2026, 11, 20, 5, 30, 12, 345000, tzinfo=UTC)
 

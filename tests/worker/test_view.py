@@ -30,11 +30,6 @@ NUMBER = "call-1"
 NOW = datetime.now(UTC) + timedelta(minutes=30)  # a suite may take long: later than any moment of it
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
 @pytest.fixture(scope="module")
 def take(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return films.clapper(
