@@ -45,17 +45,20 @@ def seat() -> str:
         return render_template("video_seat/call.html", **shown, **_in_call(session, call))
 
 
-@bp.get("/seat/parts/<name>")
+@bp.get("/seat/parts/<names>")
 @witnesses
-def part(name: str) -> str:
-    """One piece of the page as it is now; 404 when the page is not the one that has it (a call began or ended)."""
+def parts(names: str) -> str:
+    """Pieces of the page as they are now, named with commas between; 404 when the page is not the one that has them (a call began
+    or ended).
+    """
+    wanted = set(names.split(","))
     with reading() as session:
         call = service.live_call_of(session, my_staff().id)
-        if name not in (IDLE_PARTS if call is None else CALL_PARTS):
+        if not wanted <= set(IDLE_PARTS if call is None else CALL_PARTS):
             raise NotFound
         shown = _shown(session)
         more = _idle(session, shown) if call is None else _in_call(session, call, whole=False)
-        return render_template(f"video_seat/parts/{name}.html", **shown, **more)
+        return "".join(render_template(f"video_seat/parts/{name}.html", **shown, **more) for name in sorted(wanted))
 
 
 @bp.post("/seat/next")

@@ -93,8 +93,9 @@ def test_parts_follow_the_page_they_belong_to(as_staff: StaffPage, node: Pretend
         talking(session)
     for name in ("pill", "counts", "queue", "rec", "checklist", "tray", "verdict", "script"):
         assert f'data-part="{name}"' in html(client, f"/seat/parts/{name}")
-    assert client.get("/seat/parts/next").status_code == 404
-    assert client.get("/seat/parts/../service").status_code == 404
+    assert re.findall(r'data-part="(\w+)"', html(client, "/seat/parts/verdict,facts,rec")) == ["facts", "rec", "verdict"]
+    for not_all_of_it in ("next", "rec,next", "rec,", "../service"):
+        assert client.get(f"/seat/parts/{not_all_of_it}").status_code == 404
 
 
 @pytest.mark.parametrize("who", ["qinlang", "admin"])

@@ -110,7 +110,7 @@ const parts = () => [...document.querySelectorAll("[data-part]")].map((el) => el
 const asked = new Set();
 let running = false;
 
-/** Fetch these parts again; what is asked for while a round is under way makes one more round. */
+/** Fetch these parts again, together; what is asked for while a round is under way makes one more round. */
 async function refresh(...names) {
   for (const name of names) if (document.querySelector(`[data-part="${name}"]`)) asked.add(name);
   if (running) return;
@@ -119,29 +119,31 @@ async function refresh(...names) {
     while (asked.size && !lost && !leaving) {
       const round = [...asked];
       asked.clear();
-      await Promise.all(round.map(renew));
+      await renew(round);
     }
   } finally {
     running = false;
   }
 }
 
-async function renew(name) {
-  let html;
+async function renew(names) {
+  const holder = document.createElement("template");
   try {
-    html = await get(`/seat/parts/${name}${name === "script" && chosen ? `?item=${chosen}` : ""}`);
+    holder.innerHTML = await get(`/seat/parts/${names.join()}${chosen && names.includes("script") ? `?item=${chosen}` : ""}`);
   } catch (error) {
     if (error.status === 404 && !leaving) location.reload(); // a call began or ended elsewhere
     return;
   }
+  enable(holder.content);
+  for (const field of holder.content.querySelectorAll("[data-fence]")) field.value = fence;
   await released();
+  for (const fresh of [...holder.content.querySelectorAll("[data-part]")]) exchange(fresh);
+}
+
+function exchange(fresh) {
+  const name = fresh.dataset.part;
   const old = document.querySelector(`[data-part="${name}"]`);
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
-  const holder = document.createElement("template");
-  holder.innerHTML = html;
-  enable(holder.content);
-  const fresh = holder.content.querySelector("[data-part]");
-  for (const field of fresh.querySelectorAll("[data-fence]")) field.value = fence;
   old.replaceWith(fresh);
   if (name === "rec") consented();
   if (name === "verdict") showAfter();
@@ -339,6 +341,10 @@ function showStats(stats) {
   } else if (still > 2) waitForPeer();
 }
 
+const SHOWN_IN = { marked: ["checklist", "verdict", "script", "facts"], checked: ["facts", "verdict", "script"] };
+
+const seen = (event) => refresh(...SHOWN_IN[event]);
+
 function heardOfCall(pushed) {
   if (!session || pushed.session_no !== session) {
     if (!session && pushed.event === "answered" && !leaving) location.assign("/seat");
@@ -354,8 +360,7 @@ function heardOfCall(pushed) {
     left = true;
     waitForPeer();
   } else if (pushed.event === "joined") left = false;
-  else if (pushed.event === "marked") refresh("checklist", "verdict", "script", "facts");
-  else if (pushed.event === "checked") refresh("facts", "verdict");
+  else if (pushed.event in SHOWN_IN) seen(pushed.event);
   else if (pushed.event === "switched") towards.told(pushed);
   else if (pushed.event === "text") refresh("said");
   else if (pushed.event === "challenge") refresh("challenge");
@@ -423,7 +428,7 @@ const moment = () => new Date(now()).toISOString(); // of the key, however long 
 async function mark(button) {
   const { mark: item, result } = button.dataset;
   chosen = "";
-  if (await act("mark", { call: session, item, result, at: moment() })) refresh("checklist", "verdict", "script", "facts");
+  if (await act("mark", { call: session, item, result, at: moment() })) seen("marked");
 }
 
 /** The words of this question, whatever is next. */
@@ -443,7 +448,7 @@ function goTo(link, event) {
 
 /** Fields of 信息核验: in order, or not for a reason. */
 async function check(fields, how) {
-  if (await act("check", { call: session, fields, at: moment(), ...how })) refresh("facts", "verdict");
+  if (await act("check", { call: session, fields, at: moment(), ...how })) seen("checked");
 }
 
 function flag(button) {
