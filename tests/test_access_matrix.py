@@ -54,7 +54,7 @@ ROUTES: dict[str, object] = {
     # staff, by role
     "desk.home desk.sign_out": EVERY_STAFF,
     "desk.reveal": {WITNESS, REVIEWER, SUPERVISOR},
-    "video_seat.seat video_seat.part video_seat.answer_next video_seat.judge": SEAT,
+    "video_seat.seat video_seat.parts video_seat.answer_next video_seat.judge": SEAT,
     "video_seat.held video_seat.held_waiting video_seat.decide video_seat.decide_urgent": {SUPERVISOR},
     "board.page board.parts board.suggested": {SUPERVISOR, ADMIN},
     "review.tasks review.take_next review.case review.claim review.renew review.release": COUNTER,
@@ -160,7 +160,7 @@ def objects(world: Settings) -> dict[str, str]:
             "verdict": "pass",
             "decision": "release",
             "request_id": "1",
-            "name": "queue",
+            "names": "queue",
             "broker_no": "9090",
             "business": "change_settlement_account",
             "token": "x",
