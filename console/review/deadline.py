@@ -1,7 +1,8 @@
-"""When a task is due: so many working hours after it was opened, in the branch's service hours, Monday to Friday."""
+"""When a task is due: so many working hours after it was opened, in the branch's service hours, Monday to Friday less its days off."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 from console.local_time import LOCAL
 from console.people.models import Branch
@@ -9,8 +10,12 @@ from console.people.models import Branch
 PROMISE = timedelta(hours=2)  # what the house promises for 复核
 
 
-def due_at(branch: Branch, opened_at: datetime, promise: timedelta = PROMISE) -> datetime:
-    """An aware time. A branch whose hours make no sense (opens after it closes) counts the clock straight on."""
+def due_at(
+    branch: Branch, opened_at: datetime, promise: timedelta = PROMISE, days_off: Collection[date] = ()
+) -> datetime:
+    """An aware time. ``days_off``: local days on which nobody works (console.queues.hours.holidays). A branch whose hours make no
+    sense (opens after it closes) counts the clock straight on.
+    """
     opens, closes = time.fromisoformat(branch.opens_at), time.fromisoformat(branch.closes_at)
     if opens >= closes:
         return opened_at + promise
@@ -18,7 +23,7 @@ def due_at(branch: Branch, opened_at: datetime, promise: timedelta = PROMISE) ->
     while True:
         start = max(now, datetime.combine(now.date(), opens, LOCAL))
         end = datetime.combine(now.date(), closes, LOCAL)
-        if now.weekday() < 5 and start < end:
+        if now.weekday() < 5 and now.date() not in days_off and start < end:
             if left <= end - start:
                 return (start + left).astimezone(opened_at.tzinfo)
             left -= end - start

@@ -1,6 +1,6 @@
 """复核: claim a task with a lease, decide it, give it back. Whoever witnessed a case never decides it (R4)."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
@@ -11,9 +11,10 @@ from console.cases.service import reasons_by_code
 from console.cases.trail import Happening, note
 from console.cases.transitions import Action, apply
 from console.cases.transitions import reject as send_back
-from console.local_time import LOCAL
-from console.people.models import Staff
+from console.local_time import LOCAL, local_day
+from console.people.models import Branch, Staff
 from console.problem import Problem
+from console.queues import hours
 from console.stamp import Stamp
 from console.video_seat.models import VideoSession
 
@@ -61,13 +62,18 @@ def follow_case(sender: object, *, session: Session, case: Case, line: CaseEvent
                 branch_id=case.branch_id,
                 submission=earlier + 1,
                 opened_at=stamp.at,
-                due_at=due_at(case.branch, stamp.at),
+                due_at=due_at(case.branch, stamp.at, days_off=days_off(session, case.branch, stamp.at)),
             )
         )
         session.flush()
     elif case.status is not Status.IN_REVIEW and task is not None:
         task.state, task.decided_at = TaskState.DONE, stamp.at
         session.flush()
+
+
+def days_off(session: Session, branch: Branch, at: datetime) -> frozenset[date]:
+    """休息日 of the branch from the local day of ``at`` on: the same register that the video's service hours follow."""
+    return frozenset(hours.holidays(session, branch, local_day(at)))
 
 
 def live_task(session: Session, case: Case, *, lock: bool = False) -> ReviewTask | None:

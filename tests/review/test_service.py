@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from console.cases.models import Case, Status
 from console.cases.transitions import Action, UnknownReason, apply
 from console.people.models import Staff
+from console.queues.models import Holiday
 from console.review import inbox, service
 from console.review.deadline import due_at
 from console.review.models import Decision, ReviewTask, TaskState
@@ -283,3 +284,26 @@ def test_due_times_count_service_hours_only(session, opened, due):
     branch = staff_named(session, "qinlang").branches[0]
     at = datetime.fromisoformat(opened).replace(tzinfo=UTC)
     assert due_at(branch, at) == datetime.fromisoformat(due).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_a_day_off_of_the_register_does_not_count_towards_the_due_time(session, everywhere):
+    branch = staff_named(session, "qinlang").branches[0]
+    monday = datetime(2026, 11, 23).date()
+    where = None if everywhere else branch.id
+    day_off = Holiday(broker_id=branch.broker_id, branch_id=where, day=monday, title="休市")
+    session.add(day_off)
+    friday = datetime(2026, 11, 20, 7, 30, tzinfo=UTC)  # 15:30 in Shanghai, an hour before it closes
+    case = case_in_review(session, at=friday)
+    assert task_of(session, case).due_at == datetime(2026, 11, 24, 1, 30, tzinfo=UTC), "the hour left is Tuesday's"
+    day_off.active = False
+    session.flush()
+    assert service.days_off(session, branch, friday) == frozenset()
+
+
+def test_a_day_off_of_another_branch_changes_nothing_here(session):
+    branch, other = staff_named(session, "qinlang").branches[0], staff_named(session, "hzreview").branches[0]
+    monday = datetime(2026, 11, 23).date()
+    session.add(Holiday(broker_id=branch.broker_id, branch_id=other.id, day=monday, title="搬迁"))
+    case = case_in_review(session, at=datetime(2026, 11, 20, 7, 30, tzinfo=UTC))
+    assert task_of(session, case).due_at == datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
