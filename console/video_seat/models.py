@@ -31,6 +31,7 @@ VERDICT_TITLES = {
     Verdict.TECHNICAL_FAILURE: "技术故障",
     Verdict.SUSPICIOUS: "可疑，报班长",
 }
+DECIDING = (Verdict.PASSED, Verdict.REJECTED, Verdict.REFUSED)  # 技术故障 and 可疑 leave the case to be decided by somebody later
 
 
 # --- registers

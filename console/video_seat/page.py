@@ -1,9 +1,10 @@
 """What the seat's page shows besides the call itself: the queue, the next one, today, the team. Reads only."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from console.cases.models import Case, Rejection, RejectionReason
@@ -12,7 +13,7 @@ from console.people.models import Staff
 from console.queues.models import Seat, SeatInterval, SeatState, Ticket
 
 from . import line
-from .models import Verdict, VideoSession
+from .models import DECIDING, Verdict, VideoSession
 
 RECENT = 8
 JUST_NOW = timedelta(minutes=5)
@@ -76,7 +77,7 @@ def longest_wait(tickets: list[Ticket]) -> datetime | None:
 
 @dataclass(frozen=True)
 class Today:
-    """``first_time``: share in % of the verdicts that passed a case in its first call; None before there is any."""
+    """``first_time``: see first_time_share. ``rejected``: 驳回 and 终止办理."""
 
     answered: int
     first_time: int | None
@@ -89,25 +90,31 @@ def today(session: Session, staff_id: int, at: datetime) -> Today:
     calls = session.scalars(
         select(VideoSession).where(VideoSession.witness_id == staff_id, VideoSession.started_at >= midnight(at))
     ).all()
-    ended = [call for call in calls if call.ended_at is not None]
-    judged = [call for call in ended if call.verdict is not Verdict.TECHNICAL_FAILURE]
-    seconds = [(call.ended_at - call.started_at).total_seconds() for call in ended if call.ended_at]
-    first = sum(call.verdict is Verdict.PASSED and _is_first(session, call) for call in judged)
+    seconds = [(call.ended_at - call.started_at).total_seconds() for call in calls if call.ended_at]
     return Today(
         answered=len(calls),
-        first_time=round(100 * first / len(judged)) if judged else None,
+        first_time=first_time_share(session, calls),
         mean_seconds=sum(seconds) / len(seconds) if seconds else None,
-        rejected=sum(call.verdict in (Verdict.REJECTED, Verdict.REFUSED) for call in judged),
+        rejected=sum(call.verdict in (Verdict.REJECTED, Verdict.REFUSED) for call in calls),
     )
 
 
-def _is_first(session: Session, call: VideoSession) -> bool:
-    earlier = select(func.count()).where(
-        VideoSession.case_id == call.case_id,
-        VideoSession.id < call.id,
-        VideoSession.verdict != Verdict.TECHNICAL_FAILURE,
+def first_time_share(session: Session, calls: Iterable[VideoSession]) -> int | None:
+    """一次通过率 in %: of the calls that decided a case for the first time, those that passed it; None without any.
+
+    A call that ended as 技术故障 or 可疑 decided nothing: it counts neither itself nor against the call that decides later.
+    """
+    first = [call for call in calls if call.verdict in DECIDING and not _was_decided_before(session, call)]
+    return round(100 * sum(call.verdict is Verdict.PASSED for call in first) / len(first)) if first else None
+
+
+def _was_decided_before(session: Session, call: VideoSession) -> bool:
+    """By a call, or by a supervisor who rejected what was suspicious."""
+    by_a_call = exists().where(
+        VideoSession.case_id == call.case_id, VideoSession.id < call.id, VideoSession.verdict.in_(DECIDING)
     )
-    return not session.scalar(earlier)
+    by_a_person = exists().where(Rejection.case_id == call.case_id, Rejection.at < call.started_at)
+    return bool(session.scalar(select(by_a_call | by_a_person)))
 
 
 def recent(session: Session, staff_id: int) -> list[VideoSession]:
