@@ -22,7 +22,7 @@ from console.video_seat import acts, challenges, controls, line, listening, serv
 from console.video_seat.models import VideoSession
 from console.video_seat.sockets import id_in, of_challenge, states_in
 
-from .steps.video import acknowledged, cue_of, queue_up
+from .steps.video import acknowledged, cue_of, queue_up, turn
 
 NETWORK_EVERY = 2.0  # seconds: what comes sooner from a call is dropped
 _network_told: dict[str, float] = {}  # call to when (monotonic); a socket lives in one process
@@ -84,9 +84,9 @@ def leave_queue(payload: Any = None) -> dict[str, Any]:
 
 
 def place(payload: Any = None) -> dict[str, Any]:
-    """{status, ticket, place, waiting, eta}: ``place`` counts from 1; it and ``ticket`` are null when not waiting.
+    """{status, ticket, place, waiting, eta, turn}: ``place`` counts from 1; it and ``ticket`` are null when not waiting.
 
-    ``eta`` is [from, to] in minutes, or null while there is too little to go by.
+    ``eta`` is [from, to] in minutes, or null while there is too little to go by. ``turn``: see steps/video.py.
     """
     with reading() as session:
         return _place(session, _case(session, payload))
@@ -94,16 +94,18 @@ def place(payload: Any = None) -> dict[str, Any]:
 
 def _place(session: Session, case: Case) -> dict[str, Any]:
     ticket = queues.waiting_ticket(session, case)
-    answer: dict[str, Any] = {"status": case.status.value, "ticket": None, "place": None, "eta": None}
+    answer: dict[str, Any] = {"status": case.status.value, "ticket": None, "place": None, "eta": None, "turn": ""}
     if ticket is None:
         return answer | {"waiting": queues.waiting(session, case.branch_id)}
     stands = queues.place(session, ticket)
-    eta = estimate.wait_minutes(session, case.branch_id, stands.ahead, stamp().at)
+    now = stamp().at
+    eta = estimate.wait_minutes(session, case.branch_id, stands.ahead, now)
     return answer | {
         "ticket": ticket.ticket_no,
         "place": stands.ahead + 1,
         "waiting": stands.waiting,
         "eta": list(eta) if eta else None,
+        "turn": turn(ticket, stands, now),
     }
 
 

@@ -259,7 +259,7 @@ def test_after_a_call_was_given_up_both_pages_say_what_happened(
     listener.catch_up()
     listener.look_after(datetime.now(UTC) + timedelta(seconds=31))
     waiting = as_investor("周晚晴").get(f"/case/{call[:-2]}/video").text
-    assert "上次通话中断超过 30 秒" in waiting and "您已排在队首" in waiting
+    assert "上次通话中断超过 30 秒" in waiting and "片刻后再呼叫您" in waiting
     idle = seat.client.get("/seat").text
     assert "周晚晴的通话已交回队列" in idle and "投资者的连接中断超过 30 秒" in idle
 

@@ -120,6 +120,7 @@ def queue_facts(session: Session, case: Case) -> dict[str, Any]:
         "branch": case.branch,
         "urgent": urgent.standing(session, ticket, datetime.now(UTC)),
         "came_back": came_back(session, case, ticket),
+        "turn": turn(ticket, place, now),
         **appointment(session, case, datetime.now(UTC)),
     }
 
@@ -135,6 +136,17 @@ def came_back(session: Session, case: Case, ticket: Ticket) -> str:
     if calls and line.dropped_sides(calls[0]):
         return f"上次通话中断超过 {line.dropped_after(calls[0])} 秒，没有办完。"
     return "上次通话因技术故障结束，没有办完。"
+
+
+def turn(ticket: Ticket, place: queues.Place, at: datetime) -> str:
+    """When somebody who was in a call already is answered, as true as the place that the page shows beside it; '' for others."""
+    if ticket.priority is not Priority.RETURNED:
+        return ""
+    if ticket.not_before is not None and ticket.not_before > at:
+        return "位置为您保留，先接通其他人，片刻后再呼叫您"
+    if place.ahead:
+        return f"您优先接通，前面 {place.ahead} 位也是优先接通、排得更早的"
+    return "您已排在队首"
 
 
 def _grace(call: VideoSession) -> int:

@@ -25,7 +25,7 @@ const live = connect(
   {
     online: (again) => arrived(again),
     case: ({ case_no, status, step }) => case_no === caseNo && (status !== main.dataset.status || step !== "video") && moved(status),
-    queue: () => QUEUES.has(stage) && askPlace(),
+    queue: (pushed) => QUEUES.has(stage) && told(pushed),
     urgent: ({ case_no }) => case_no === caseNo && stage === "waiting" && lookAgain(),
     call: (pushed) => pushed.case_no === caseNo && heard(pushed),
   },
@@ -63,7 +63,26 @@ async function arrived(again) {
   } else if (QUEUES.has(stage)) await askPlace();
 }
 
-// --- the queue: pushes are hints, the place is asked for
+// --- the queue: a push says the first places; who stands further back asks, not all at once
+
+const NEAR = 5; // places from which one's own place and time are asked for at every change
+const ticket = Number($("[data-line]")?.dataset.ticket);
+let later = null;
+
+function told({ waiting, first }) {
+  const place = first.indexOf(ticket) + 1;
+  if (stage === "before" || place) show({ place, waiting });
+  if (stage === "before") return;
+  if (place ? place <= NEAR : waiting <= first.length) askPlace();
+  else askLater(place ? 20_000 : 90_000);
+}
+
+function askLater(ms) {
+  later ??= setTimeout(() => {
+    later = null;
+    askPlace();
+  }, ms * (0.5 + Math.random()));
+}
 
 let asking = false;
 let askAgain = false;
@@ -90,10 +109,11 @@ async function askPlace() {
   }, 800);
 }
 
-function show({ place, waiting, eta }) {
+function show({ place, waiting, eta, turn }) {
   for (const el of document.querySelectorAll("[data-waiting]")) el.textContent = waiting;
   if (stage !== "waiting" || !place) return;
   $("[data-mine]").textContent = place;
+  if (turn && $("[data-turn]")) $("[data-turn]").textContent = turn;
   if (eta) {
     const unit = document.createElement("small");
     unit.textContent = "分钟";
@@ -205,7 +225,7 @@ function enter() {
     words: {
       mine: "重新连接中",
       theirs: "认证人员的连接中断了，正在重新连接",
-      then: (left) => (left === null ? "请不要关闭本页。" : left ? `请稍候，还剩 ${left} 秒。超过后您回到队首，不用重新排队。` : "正在为您回到队首，请稍候。"),
+      then: (left) => (left === null ? "请不要关闭本页。" : left ? `请稍候，还剩 ${left} 秒。超过后您回到排队，优先接通，不用重新排队。` : "正在为您回到排队，请稍候。"),
     },
   });
   const reporter = new Reporter((stats) => live.tell("network", { case_no: caseNo, ...stats }));
@@ -364,7 +384,7 @@ async function turn() {
 }
 
 async function leave() {
-  const sure = await confirmDialog({ title: "离开通话", text: `认证人员会看到您已离开，最多等您 ${main.dataset.grace} 秒。超过后您回到队首，不用重新排队。`, label: "离开", danger: true });
+  const sure = await confirmDialog({ title: "离开通话", text: `认证人员会看到您已离开，最多等您 ${main.dataset.grace} 秒。超过后您回到排队，优先接通，不用重新排队。`, label: "离开", danger: true });
   if (!sure) return;
   call?.close();
   $("[data-room]").hidden = true;
