@@ -41,6 +41,7 @@ from console.config import Settings, kept_secret
 from console.evidence import store
 from console.evidence.store import EvidenceStore
 from console.problem import Problem
+from console.queues import news
 from console.screens import register_filters
 from console.vault import Vault
 
@@ -105,6 +106,8 @@ def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
     _add_headers(app, settings)
     _add_health(app)
     manager = python_socketio.RedisManager(settings.redis_url) if many_processes else None
+    if many_processes:
+        news.keep_pace(app.extensions["redis"])
     live.socketio.init_app(
         app,
         async_mode=runtime.async_mode(),

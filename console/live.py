@@ -1,5 +1,6 @@
 """What is pushed to browsers, and to whom. Pushes are hints: a page that missed one asks again and finds the truth in the database."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import socketio as python_socketio
@@ -38,9 +39,13 @@ def evidence_changed(case_no: str, public_id: str, kind: str, state: str) -> Non
     _emit("evidence", {"id": public_id, "kind": kind, "state": state}, case_room(case_no), PORTAL)
 
 
-def queue_changed(branch_id: int, waiting: int) -> None:
-    """How many wait at the branch. Places differ from person to person: each asks for its own."""
-    for namespace in (SEAT, PORTAL, BOARD):
+def queue_changed(branch_id: int, waiting: int, first: Sequence[int]) -> None:
+    """How many wait at the branch, and the tickets of the ``first`` places: whose ticket is not among them asks for its place.
+
+    Called by console/queues/news.py, which keeps to one message a second.
+    """
+    _emit("queue", {"branch": branch_id, "waiting": waiting, "first": first}, branch_room(branch_id), PORTAL)
+    for namespace in (SEAT, BOARD):
         _emit("queue", {"branch": branch_id, "waiting": waiting}, branch_room(branch_id), namespace)
 
 

@@ -11,7 +11,7 @@ from console.cases.models import Case, Status
 from console.cases.trail import Happening, case_moved
 from console.cases.transitions import Action
 from console.db import Session, reading
-from console.queues import service as queues
+from console.queues import news
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ def tell_investor(session: Session, case: Case) -> None:
 
 
 def tell_queue(session: Session, case: Case) -> None:
-    live.queue_changed(case.branch_id, queues.waiting(session, case.branch_id))
+    news.changed(case.branch_id)
 
 
 def tell_reviewers(session: Session, case: Case) -> None:

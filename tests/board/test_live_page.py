@@ -50,7 +50,7 @@ def waits(name: str, minutes: float) -> int:
         ticket = waiting_since(session, name, 0)
         ticket.joined_at = datetime.now(UTC) - timedelta(minutes=minutes)
         branch_id = ticket.branch_id
-    live.queue_changed(branch_id, 1)
+    live.queue_changed(branch_id, 1, [])
     return branch_id
 
 

@@ -94,7 +94,7 @@ def test_a_board_hears_of_the_queues_and_seats_that_its_reader_serves(
         name: live.socketio.test_client(app, namespace=live.BOARD, flask_test_client=as_staff(name))
         for name in ("fangyi", "admin")
     }
-    live.queue_changed(branch_ids["HZ01"], 2)
+    live.queue_changed(branch_ids["HZ01"], 2, [])
     live.seats_changed(branch_ids["SH01"])
     heard = {name: [each["name"] for each in socket.get_received(live.BOARD)] for name, socket in sockets.items()}
     assert heard == {"fangyi": ["seats"], "admin": ["queue", "seats"]}

@@ -7,7 +7,7 @@ import { icon } from "../icons.js";
 import { Line } from "../line.js";
 import { connect } from "../live.js";
 import { keepAwake, openMedia, stopMedia } from "../media.js";
-import { Reporter, showNetwork } from "../network.js";
+import { Network, Reporter } from "../network.js";
 import { ready } from "../ready.js";
 import { allowSound, ring } from "../ring.js";
 import { Switches } from "../switches.js";
@@ -220,6 +220,8 @@ function enter() {
   $("[data-room]").hidden = false;
   $("[data-rec]").dataset.since = main.dataset.acknowledged;
   keepAwake();
+  const network = new Network($("[data-network]"), "您");
+  network.gone("未连接");
   line = new Line($(".big"), {
     me: "investor",
     words: {
@@ -227,6 +229,7 @@ function enter() {
       theirs: "认证人员的连接中断了，正在重新连接",
       then: (left) => (left === null ? "请不要关闭本页。" : left ? `请稍候，还剩 ${left} 秒。超过后您回到排队，优先接通，不用重新排队。` : "正在为您回到排队，请稍候。"),
     },
+    onchange: (away) => showAway(network, away),
   });
   const reporter = new Reporter((stats) => live.tell("network", { case_no: caseNo, ...stats }));
   switches = new Switches({ other: "witness", place: $("[data-peer-off]"), report: (states) => ask("switch", states) });
@@ -241,11 +244,11 @@ function enter() {
       if (state === State.FAILED) say(`${error?.message ?? words}${error?.fix ? `。${error.fix}` : ""}`);
       else if (state === State.CONNECTED) say(switches.dark ? "" : "正在等待认证人员的画面");
       else if (state !== State.CLOSED) say(words);
-      if (state !== State.CONNECTED) showNetwork($("[data-network]"), "您", null);
+      showAway(network, line);
     },
     onstats: (stats) => {
       say(stats.fps > 0 || switches.dark ? "" : "正在等待认证人员的画面");
-      showNetwork($("[data-network]"), "您", stats);
+      network.stats(stats);
       reporter.stats(stats);
     },
     ontrouble: (text) => toast(text, "wait"),
@@ -257,6 +260,12 @@ function enter() {
     else toast(`${error.message}${error.fix ? `。${error.fix}` : ""}`, "bad");
   });
   lookAfterCall();
+}
+
+/** The bars stand beside the witness's name: that the witness is away is said there too. */
+function showAway(network, { mine, theirs }) {
+  const own = call?.state === State.CONNECTED ? "" : mine ? "中断" : "未连接";
+  network.gone(own || (theirs ? "对方中断" : ""));
 }
 
 function say(text) {

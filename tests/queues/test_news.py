@@ -1,0 +1,113 @@
+"""What everybody at a branch is told of its queue: at most once in a while, the last change always, the first places exactly."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from console import db, live
+from console.queues import news
+from console.queues.models import Priority, Ticket
+from tests.queues.given import at_the_video, crowd_member
+
+EVERY = 0.3
+
+
+@pytest.fixture
+def pace() -> Iterator[None]:
+    news.keep_pace(None, EVERY)
+    yield
+    news.keep_pace(None, 0.0)
+
+
+@pytest.fixture
+def shared(redis_url: str) -> Iterator[tuple[news.Pace, news.Pace]]:
+    """Of two processes with one Redis."""
+    with Redis.from_url(redis_url) as one, Redis.from_url(redis_url) as other:
+        yield news.Pace(EVERY, one), news.Pace(EVERY, other)
+
+
+def heard(socket) -> list[dict]:
+    return [each["args"][0] for each in socket.get_received(live.PORTAL) if each["name"] == "queue"]
+
+
+def joins(n: int) -> int:
+    """The n-th of the crowd joins; the id of the ticket."""
+    with db.transaction() as session:
+        return crowd_member(session, n).id
+
+
+def wait_for(socket, count: int) -> list[dict]:
+    """Until so many messages came, and whatever follows within the time in which one more would come."""
+    messages, deadline = heard(socket), time.monotonic() + 5
+    while len(messages) < count and time.monotonic() < deadline:
+        time.sleep(0.02)
+        messages += heard(socket)
+    time.sleep(1.5 * EVERY)
+    return messages + heard(socket)
+
+
+@pytest.fixture
+def socket(app: Flask, as_investor):
+    """周晚晴's page, who is about to join."""
+    with db.transaction() as session:
+        at_the_video(session)
+    return live.socketio.test_client(app, namespace=live.PORTAL, flask_test_client=as_investor("周晚晴"))
+
+
+def test_many_changes_at_once_are_two_messages_and_the_last_says_how_it_is(socket, pace: None) -> None:
+    tickets = [joins(n) for n in range(5)]
+    first, last = wait_for(socket, 2)
+    assert first["waiting"] == 1 and first["first"] == tickets[:1]
+    assert last["waiting"] == 5 and last["first"] == tickets
+
+
+def test_a_change_after_the_time_is_over_is_told_at_once(socket, pace: None) -> None:
+    joins(0)
+    time.sleep(1.1 * EVERY)
+    joins(1)
+    assert [each["waiting"] for each in heard(socket)] == [1, 2]
+
+
+def test_the_first_places_are_told_in_the_order_of_being_answered(socket) -> None:
+    tickets = [joins(n) for n in range(news.FIRST + 2)]
+    with db.transaction() as session:
+        back = session.get_one(Ticket, tickets[-1])
+        back.priority, back.rank = Priority.RETURNED, Priority.RETURNED.rank
+    heard(socket)
+    news.tell(back.branch_id)
+    (message,) = heard(socket)
+    assert message["waiting"] == news.FIRST + 2
+    assert message["first"] == [tickets[-1], *tickets[: news.FIRST - 1]]
+
+
+def test_two_processes_speak_of_one_branch_once_in_that_time_and_of_two_branches_twice(shared) -> None:
+    one, other = shared
+    assert one.wait(1) == 0 and other.wait(2) == 0
+    left = other.wait(1)
+    assert 0 < left <= EVERY
+    time.sleep(left + 0.02)
+    assert other.wait(1) == 0 and one.wait(1) > 0
+
+
+def test_without_redis_each_process_keeps_to_it_by_itself(tmp_path: Path) -> None:
+    with Redis.from_url(f"unix://{tmp_path}/nobody.sock") as nobody:
+        alone = news.Pace(EVERY, nobody)
+        assert alone.wait(1) == 0 and 0 < alone.wait(1) <= EVERY
+
+
+def test_a_database_that_is_away_costs_nothing_but_the_hint(socket, pace: None) -> None:
+    def away(connection: object) -> None:
+        raise OperationalError("BEGIN", {}, ConnectionError("gone"))
+
+    event.listen(db.engine(writes=False), "begin", away)
+    try:
+        news.changed(1)
+    finally:
+        event.remove(db.engine(writes=False), "begin", away)
+    assert heard(socket) == []
