@@ -176,6 +176,29 @@ def test_what_one_side_does_the_other_side_sees(
 
 
 @pytest.mark.usefixtures("node")
+def test_the_bars_never_call_a_line_good_that_is_not_there(
+    opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient], as_investor: Callable[[str], FlaskClient]
+) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+        case_no, number, witness = call.case.case_no, call.session_no, call.witness_id
+    seat = opened(as_staff("luwenshan"), "/seat", DESK)
+    theirs = seat.locator("[data-peer] [data-network]")
+    expect(seat.locator("#v-after")).to_be_enabled()
+    expect(theirs).to_have_text("未连接")
+    live.network_told(witness, number, {"bars": 3, "rtt": 40, "loss": 0})
+    expect(theirs).to_have_text("良好")
+    live.call_changed(case_no, witness, "lost", session_no=number, away=["investor"], left=20, grace=30)
+    expect(theirs).to_have_text("中断")
+    live.network_told(witness, number, {"bars": 3, "rtt": 40, "loss": 0})  # told before, come later
+    expect(seat.locator("[data-peer] .line-down")).to_be_visible()
+    expect(theirs).to_have_text("中断")
+    expect(theirs).to_have_attribute("aria-label", "投资者的网络中断")
+    phone = opened(as_investor("周晚晴"), f"/case/{case_no}/video", PHONE)  # its own line never stands here
+    expect(phone.locator("[data-network]")).to_have_text(re.compile("未连接|中断"))
+
+
+@pytest.mark.usefixtures("node")
 def test_what_is_too_long_is_said_at_its_field_and_stays_there(
     opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient]
 ) -> None:

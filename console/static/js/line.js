@@ -4,16 +4,17 @@ import { every } from "./ticking.js";
 const TICK_MS = 250;
 
 /**
- * new Line(figure, { me: "investor" | "witness", words: { mine, theirs, then } })
+ * new Line(figure, { me: "investor" | "witness", words: { mine, theirs, then }, onchange })
  *
+ * onchange({mine, theirs})   which side is away, whenever that changes
  * words.mine, words.theirs   the headline when the own or the other side is away
  * words.then(left)           the sentence below; left: whole seconds, null while nobody knows
  *
  * The server's word (`told`) counts; until it comes (the own network may be down) the page counts by itself (`own`).
  */
 export class Line {
-  constructor(figure, { me, words }) {
-    Object.assign(this, { me, words, away: [], until: null, grace: null, ownSince: null });
+  constructor(figure, { me, words, onchange = () => {} }) {
+    Object.assign(this, { me, words, onchange, known: "", away: [], until: null, grace: null, ownSince: null });
     this.cover = document.createElement("div");
     this.cover.className = "vid-state line-down";
     this.cover.hidden = true;
@@ -42,14 +43,25 @@ export class Line {
     this.#draw();
   }
 
+  get mine() {
+    return this.away.includes(this.me) || this.ownSince !== null;
+  }
+
+  get theirs() {
+    return this.away.some((side) => side !== this.me);
+  }
+
   get down() {
     return this.away.length > 0 || this.ownSince !== null;
   }
 
   #draw() {
+    const { mine, theirs } = this;
+    const known = `${mine} ${theirs}`;
+    if (known !== this.known) this.onchange({ mine, theirs });
+    this.known = known;
     this.cover.hidden = !this.down;
     if (!this.down) return;
-    const mine = this.away.includes(this.me) || this.ownSince !== null;
     const headline = mine ? this.words.mine : this.words.theirs;
     if (this.headline.textContent !== headline) this.headline.textContent = headline;
     const rest = this.words.then(this.#left());

@@ -1,7 +1,7 @@
 // The seat towards the investor, besides pictures: own switches and devices, both networks, texts, challenges.
 import { closeDialog } from "./dialog.js";
 import { Devices } from "./devices.js";
-import { STALE_MS, showNetwork } from "./network.js";
+import { Network, STALE_MS } from "./network.js";
 import { Switches } from "./switches.js";
 import { toast } from "./toast.js";
 
@@ -22,7 +22,7 @@ export class Towards {
       report: (states) => ask("switch", states),
       hint: "关闭期间不能核对，标记的项目须重问",
     });
-    this.place = $("[data-peer] [data-network]");
+    this.bars = new Network($("[data-peer] [data-network]"), "投资者");
     document.addEventListener("click", (event) => this.#pressed(event));
     $("#say form").addEventListener("submit", (event) => this.#say(event, $("#say-text").value));
     $("#say").addEventListener("dialog-opened", () => this.#sayFault(""));
@@ -50,8 +50,13 @@ export class Towards {
 
   network(stats) {
     clearTimeout(this.stale);
-    showNetwork(this.place, "投资者", stats);
-    this.stale = setTimeout(() => showNetwork(this.place, "投资者", null), STALE_MS);
+    this.bars.stats(stats);
+    this.stale = setTimeout(() => this.bars.stats(null), STALE_MS);
+  }
+
+  /** The investor's line broke, or stands again. */
+  away(gone) {
+    this.bars.gone(gone ? "中断" : "");
   }
 
   /** The part 口令 is fresh: when its time is over it says so by itself. */
@@ -68,10 +73,17 @@ export class Towards {
     else if (on("[data-camera]")) this.call?.camera(this.call.switches.camera === "off");
     else if ((el = on("[data-dare]"))) this.#dare(el);
     else if ((el = on("[data-read]"))) this.#judge(el);
-    else if ((el = on("[data-phrase]"))) this.#say(event, el.textContent.trim());
+    else if ((el = on("[data-phrase]"))) this.#choose(el.textContent.trim());
   }
 
   // --- texts
+
+  /** A phrase is written into the field first: nothing leaves before somebody says so. */
+  #choose(phrase) {
+    $("#say-text").value = phrase;
+    this.#sayFault("");
+    $("#say-text").focus();
+  }
 
   async #say(event, text) {
     event.preventDefault();

@@ -148,6 +148,7 @@ function exchange(fresh) {
   if (name === "rec") consented();
   if (name === "verdict") showAfter();
   if (name === "challenge") towards.challenged();
+  if (name === "tray") showLatest(old);
   if (focused) document.getElementById(focused)?.focus();
 }
 
@@ -250,6 +251,7 @@ function startCall() {
     fatal: (error) => FATAL.has(error.code),
     onstate: (state, words, error) => {
       line.own(state === State.RECONNECTING);
+      if (state !== State.CONNECTED) showOwnNetwork("", 0, words || "未连接");
       if (state === State.FAILED) say(`${error?.message ?? words}${error?.fix ? `。${error.fix}` : ""}`);
       else if (state === State.CONNECTED) waitForPeer();
       else if (state !== State.CLOSED) say(words);
@@ -283,6 +285,7 @@ const line =
       theirs: "投资者的连接中断了，正在等待重新连接",
       then: (left) => (left === null ? "请不要关闭本页。" : left ? `还剩 ${left} 秒。超过后通话结束，投资者回到队首。` : "等待时间已到，正在交回队列。"),
     },
+    onchange: ({ theirs }) => towards.away(theirs),
   });
 
 async function lookAtLine() {
@@ -327,11 +330,15 @@ function say(text) {
 
 let still = 0; // reports in a row without a picture
 
-function showStats(stats) {
+function showOwnNetwork(kind, bars, words) {
   const net = document.querySelector("[data-net]");
-  net.className = `pill bare net ${stats.bars > 1 ? "ok" : stats.bars ? "wait" : "bad"}`;
-  net.querySelector(".bars").dataset.bars = stats.bars;
-  net.querySelector("span").textContent = networkWords(stats);
+  net.className = `pill bare net ${kind}`;
+  net.querySelector(".bars").dataset.bars = bars;
+  net.querySelector("span").textContent = words;
+}
+
+function showStats(stats) {
+  showOwnNetwork(stats.bars > 1 ? "ok" : stats.bars ? "wait" : "bad", stats.bars, networkWords(stats));
   document.querySelector("[data-peer-size]").textContent = stats.width ? `　${stats.width < stats.height ? "竖屏" : "横屏"} ${stats.width}×${stats.height}` : "";
   still = stats.fps > 0 || towards.dark ? 0 : still + 1;
   if (stats.fps > 0 || towards.dark) {
@@ -395,7 +402,6 @@ function showAfter() {
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-after]")) {
     localStorage.setItem(AFTER, event.target.value);
-    event.target.blur(); // so that the keys of the verdicts work again
   } else if (event.target.matches("#suspect [name=sign]")) {
     const form = event.target.form;
     form.querySelector("[data-needs-one]").disabled = !form.querySelector("[name=sign]:checked");
@@ -415,6 +421,7 @@ function pressOf(kind) {
 
 async function snap(button) {
   if (button.getAttribute("aria-busy")) return;
+  if (!live.online) return toast("与服务器的连接中断，没有抓拍。重新连接后请再按一次。", "bad");
   button.setAttribute("aria-busy", "true");
   const kind = button.dataset.snapshot;
   const kept = await act("snapshot", { call: session, kind, id: pressOf(kind) }, { timeout: 20_000 });
@@ -490,8 +497,16 @@ function then(button) {
   document.querySelector(button.dataset.then).click();
 }
 
+/** The picture just taken is in sight; nobody who looks at an earlier one is moved otherwise. */
+function showLatest(before = null) {
+  const [row, old] = [document.querySelector("[data-part=tray] ul"), before?.querySelector("ul")];
+  const more = row.childElementCount !== old?.childElementCount;
+  row.scrollLeft = more ? row.scrollWidth : old.scrollLeft;
+}
+
 if (session) {
   consented();
+  showLatest();
   const sheet = document.querySelector("#reject");
   wireRejection(sheet);
   const noted = document.querySelector("#note-text");
