@@ -1,6 +1,5 @@
 """What the page of one review shows, read and put in order; nothing here changes anything."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,13 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from console.agreements import signing
-from console.cases.models import Case, CaseEvent
-from console.cases.trail import Happening
-from console.cases.transitions import Action
+from console.cases.models import Case
 from console.certificates.models import Certificate
 from console.evidence import service as evidence
 from console.evidence.models import KIND_TITLES, WARNING_TITLES, Evidence, Kind, State, Variant
-from console.people.models import Staff
 from console.video_seat import copies, incidents, timeline
 from console.video_seat.locks import marks_of
 from console.video_seat.models import CheckMark, CheckResult, Recording, VideoSession
@@ -269,48 +265,3 @@ def certificates(session: Session, case: Case) -> list[Certificate]:
     )
     own = [each for each in found if each.case_id == case.id]
     return own or [each for each in found if each.revoked_at is None][:1]
-
-
-# --- the trail
-
-
-@dataclass(frozen=True)
-class TrailLine:
-    """``mark``: ok, bad or '' ; ``more``: who, and what a rejection said."""
-
-    at: datetime
-    action: str
-    step: str
-    who: str
-    mark: str
-    more: str
-
-
-OK = {Action.PASS_VIDEO, Action.APPROVE, Happening.DOCUMENT_SIGNED}
-BAD = {Action.REJECT, Action.REFUSE, Action.ABANDON, Action.SUSPECT}
-
-
-def trail(session: Session, case: Case) -> list[TrailLine]:
-    """Every line of 留痕, the newest first."""
-    names = people(session, case.events)
-    reasons = {reason.code: reason.title for rejection in case.rejections for reason in rejection.reasons}
-    return [_line(event, names, reasons) for event in reversed(case.events)]
-
-
-def _line(event: CaseEvent, names: dict[str, str], reasons: dict[str, str]) -> TrailLine:
-    given = [reasons.get(code, code) for code in event.detail.get("reasons", [])]
-    more = "、".join(given) or str(event.detail.get("why", ""))
-    mark = "ok" if event.action in OK else "bad" if event.action in BAD else ""
-    return TrailLine(event.at, event.action, event.step or "", names.get(event.by, event.by), mark, more)
-
-
-def people(session: Session, events: Iterable[CaseEvent]) -> dict[str, str]:
-    """``by`` of each line to how people call it."""
-    everyone = {event.by for event in events}
-    numbers = {int(by.removeprefix("staff:")) for by in everyone if by.startswith("staff:")}
-    staff = {
-        f"staff:{row.id}": f"{row.name} {row.licence_no or ''}".strip()
-        for row in session.scalars(select(Staff).where(Staff.id.in_(numbers)))
-    }
-    others = {by: "投资者" if by.startswith("investor:") else "系统" for by in everyone if not by.startswith("staff:")}
-    return staff | others

@@ -29,7 +29,7 @@ from console.stamp import Stamp
 from console.video_seat import copies
 from console.video_seat.models import VideoSession
 
-from . import case_page, inbox, service
+from . import case_page, inbox, service, trail
 from .deadline import sla
 
 bp = Blueprint("review", __name__)
@@ -96,7 +96,7 @@ def case(case_no: str) -> str:
             steps=steps_shown(session, found),
             signatures=case_page.signatures(session, found),
             certificates=case_page.certificates(session, found),
-            trail=case_page.trail(session, found),
+            trail=trail.trail(session, found),
             blames=blames(session, found),
         )
 

@@ -1,0 +1,189 @@
+"""留痕 as a reviewer reads it: every line with what it is about, by the titles that people know."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from console.agreements.models import AgreementVersion
+from console.cases.models import Case, CaseEvent
+from console.cases.trail import Happening
+from console.cases.transitions import Action
+from console.evidence.models import KIND_TITLES, Evidence, Kind, Variant
+from console.local_time import LOCAL
+from console.people.models import Staff
+from console.video_seat import facts
+from console.video_seat.models import VERDICT_TITLES, ReasonUse, Recording, ShortReason, Verdict, VideoSession
+from console.video_seat.script import items_of
+
+RESULTS = {"ok": "正常", "problem": "有问题"}
+FIELD_RESULTS = {"ok": "一致", "problem": "不符"}
+CHALLENGES = {"digits": "读数字", "sms": "短信验证码"}
+ANSWERS = {"right": "正确", "wrong": "错误", "lapsed": "没有回答"}
+SIDES = {"investor": "投资者", "witness": "认证人员"}
+NOTICES, CHOICES = (
+    {"first": "第一次", "second": "第二次"},
+    {"insist": "坚持开立", "give_up": "放弃开户", "choose_again": "重新选择"},
+)
+
+
+@dataclass(frozen=True)
+class TrailLine:
+    """``about``: what exactly, and how it came out; ``mark``: ok, bad or ''; ``call``: the number of the call it belongs to."""
+
+    at: datetime
+    action: str
+    step: str
+    who: str
+    mark: str
+    about: str
+    call: str
+
+
+OK = {Action.PASS_VIDEO, Action.APPROVE, Happening.DOCUMENT_SIGNED}
+BAD = {Action.REJECT, Action.REFUSE, Action.ABANDON, Action.SUSPECT}
+FAULTS = {"problem", "wrong", "lapsed"}
+
+
+def trail(session: Session, case: Case) -> list[TrailLine]:
+    """Every line of the case, the newest first."""
+    names, titles = people(session, case.events), Titles(session, case)
+    return [_line(event, names, titles) for event in reversed(case.events)]
+
+
+def _line(event: CaseEvent, names: dict[str, str], titles: "Titles") -> TrailLine:
+    bad = event.action in BAD or event.detail.get("result") in FAULTS
+    mark = "ok" if event.action in OK else "bad" if bad else ""
+    who, call = names.get(event.by, event.by), str(event.detail.get("session", ""))
+    return TrailLine(event.at, event.action, event.step or "", who, mark, titles.about(event), call)
+
+
+def people(session: Session, events: Iterable[CaseEvent]) -> dict[str, str]:
+    """``by`` of each line to how people call it."""
+    everyone = {event.by for event in events}
+    numbers = {int(by.removeprefix("staff:")) for by in everyone if by.startswith("staff:")}
+    staff = {
+        f"staff:{row.id}": f"{row.name} {row.licence_no or ''}".strip()
+        for row in session.scalars(select(Staff).where(Staff.id.in_(numbers)))
+    }
+    others = {by: "投资者" if by.startswith("investor:") else "系统" for by in everyone if not by.startswith("staff:")}
+    return staff | others
+
+
+# --- what a line is about
+
+
+class Titles:
+    """The titles behind the ids and codes that the lines of one case hold. What is not known any more shows as its code."""
+
+    def __init__(self, session: Session, case: Case):
+        self._reasons = {reason.code: reason.title for rejection in case.rejections for reason in rejection.reasons}
+        self._calls = _calls(session, case)
+        self._recordings = _recordings(session, case)
+        self._versions = _versions(session, case.events)
+        reasons = select(ShortReason).where(ShortReason.use == ReasonUse.FIELD)
+        self._short = {row.code: row.title for row in session.scalars(reasons)}
+
+    def about(self, event: CaseEvent) -> str:
+        tell = TOLD.get(event.action)
+        return tell(self, event.detail) if tell else self._reasons_given(event.detail)
+
+    def _reasons_given(self, detail: dict[str, Any]) -> str:
+        given = [self._reasons.get(code, code) for code in detail.get("reasons", [])]
+        return "、".join(given) or str(detail.get("why", ""))
+
+    def _question(self, detail: dict[str, Any]) -> str:
+        title = self._calls.get(detail["session"], {}).get(detail["item"], detail["item"])
+        return f"{title}，{RESULTS.get(detail['result'], '')}"
+
+    def _fields(self, detail: dict[str, Any]) -> str:
+        fields = "、".join(field_title(key) for key in detail["fields"])
+        why = self._short.get(code, code) if (code := detail.get("reason")) else ""
+        return "，".join(filter(None, (fields, FIELD_RESULTS.get(detail["result"], ""), why)))
+
+    def _challenge(self, detail: dict[str, Any]) -> str:
+        return f"{CHALLENGES.get(detail['kind'], detail['kind'])}，{ANSWERS.get(detail['result'], detail['result'])}"
+
+    def _picture(self, detail: dict[str, Any]) -> str:
+        return KIND_TITLES[Kind(detail["kind"])] + ("，恢复" if detail.get("restored") else "")
+
+    def _recording(self, detail: dict[str, Any]) -> str:
+        return self._recordings.get(detail["evidence"], "")
+
+    def _document(self, detail: dict[str, Any]) -> str:
+        return self._versions.get(detail["version"], "")
+
+    def _notice(self, detail: dict[str, Any]) -> str:
+        return f"{NOTICES.get(detail['which'], '')}告知，{CHOICES.get(detail['choice'], detail['choice'])}"
+
+    def _revealed(self, detail: dict[str, Any]) -> str:
+        return f"{field_title(detail['field'])}，事由：{detail['why']}"
+
+    def _ended(self, detail: dict[str, Any]) -> str:
+        return "，".join(filter(None, (VERDICT_TITLES[Verdict(detail["verdict"])], detail.get("why", ""))))
+
+    def _slot(self, detail: dict[str, Any]) -> str:
+        at = datetime.fromisoformat(detail["slot"]).astimezone(LOCAL)
+        return f"{at:%m-%d %H:%M}"
+
+
+TOLD: dict[str, Callable[[Titles, dict[str, Any]], str]] = {
+    Happening.CHECK_MARKED: Titles._question,
+    Happening.FIELD_CHECKED: Titles._fields,
+    Happening.CHALLENGED: Titles._challenge,
+    Happening.PHOTO_KEPT: Titles._picture,
+    Happening.PHOTO_REMOVED: Titles._picture,
+    Happening.SNAPSHOT_TAKEN: Titles._picture,
+    Happening.RECORDING_KEPT: Titles._recording,
+    Happening.DOCUMENT_READ: Titles._document,
+    Happening.DOCUMENT_SIGNED: Titles._document,
+    Happening.NOTICE_ANSWERED: Titles._notice,
+    Happening.DATA_REVEALED: Titles._revealed,
+    Happening.CALL_ENDED: Titles._ended,
+    Happening.APPOINTMENT_BOOKED: Titles._slot,
+    Happening.APPOINTMENT_CHANGED: Titles._slot,
+    Happening.APPOINTMENT_CANCELLED: Titles._slot,
+    Happening.APPOINTMENT_KEPT: Titles._slot,
+    Happening.APPOINTMENT_MISSED: Titles._slot,
+    Happening.APPOINTMENT_SERVED: Titles._slot,
+}
+
+
+def field_title(key: str) -> str:
+    """A field of 信息核验, or one that can be revealed in full."""
+    name, _, number = key.partition(":")
+    title = facts.TITLES.get(name) or REVEALED.get(name, key)
+    return f"{title} {int(number) + 1}" if name == "card" and number.isdigit() else title
+
+
+REVEALED = {"email": "电子邮箱"}
+
+
+def _calls(session: Session, case: Case) -> dict[str, dict[str, str]]:
+    """The titles of the questions of each call, as it asked them."""
+    found = session.scalars(
+        select(VideoSession)
+        .where(VideoSession.case_id == case.id)
+        .options(selectinload(VideoSession.asked), joinedload(VideoSession.witness))
+    )
+    return {call.session_no: {item.key: item.title for item in items_of(call)} for call in found}
+
+
+def _recordings(session: Session, case: Case) -> dict[str, str]:
+    found = session.execute(
+        select(Evidence.public_id, Recording.side, Recording.segment)
+        .join(Recording, Recording.evidence_id == Evidence.id)
+        .where(Evidence.case_id == case.id, Evidence.variant == Variant.ORIGINAL)
+    )
+    return {public_id: f"{SIDES.get(side, side)}第 {segment} 段" for public_id, side, segment in found}
+
+
+def _versions(session: Session, events: Iterable[CaseEvent]) -> dict[int, str]:
+    ids = {event.detail["version"] for event in events if "version" in event.detail}
+    found = session.scalars(
+        select(AgreementVersion).where(AgreementVersion.id.in_(ids)).options(joinedload(AgreementVersion.agreement))
+    )
+    return {row.id: f"《{row.agreement.title}》v{row.number}" for row in found}
