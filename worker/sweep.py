@@ -44,6 +44,7 @@ CARD_PATIENCE = timedelta(minutes=1)
 CARDS_OF = timedelta(days=1)  # what could not be read in a day is left to people
 RECORDING_PATIENCE = timedelta(seconds=60)
 STRAY_AFTER = timedelta(days=1)
+OUTDATED_AFTER = timedelta(hours=2)  # who was looking at the old film when the new one came is through with it
 MOST_MESSAGES = 40  # in one sweep: a gateway that hangs does not keep the next one waiting for hours
 KEPT_PROOF = timedelta(days=2)  # captchas and SMS codes, long expired, but still counted against the limits of a day
 TAKE = re.compile(r"(?P<side>[a-z]+)-(?P<segment>\d+)\.webm")
@@ -68,6 +69,7 @@ def sweep() -> None:
         reminders,
         proofs,
         views,
+        old_views,
         strays,
     )
     done = {part.__name__: _swept(part, now) for part in parts}
@@ -259,11 +261,23 @@ def views(now: datetime) -> int:
     return sum(enqueue(Job.MAKE_VIEW, session_no=each) for each in without if each not in asked)
 
 
+def old_views(now: datetime) -> int:
+    """Films that were made again: of how many the old one was deleted. Another folder of the store at each sweep."""
+    with reading() as session:
+        old = evidence.outdated(session, _folder_of(now), now - OUTDATED_AFTER)
+    for path in old:
+        store.current().throw_away(path)
+    return len(old)
+
+
 def strays(now: datetime) -> int:
     """Files that were sealed and never got their row: how many were deleted. Another folder of the store at each sweep."""
-    folder = int(now.timestamp() // SWEEP_EVERY) % store.FOLDERS
     with reading() as session:
-        left = evidence.strays(session, folder, now - STRAY_AFTER)
+        left = evidence.strays(session, _folder_of(now), now - STRAY_AFTER)
     for path in left:
         store.current().throw_away(path)
     return len(left)
+
+
+def _folder_of(now: datetime) -> int:
+    return int(now.timestamp() // SWEEP_EVERY) % store.FOLDERS

@@ -37,6 +37,8 @@ def evidence(public_id: str) -> Response:
         else:
             answer = _in_parts(found)
     except (VaultError, OSError) as error:
+        if service.is_outdated(found):
+            raise NotFound from error
         raise EvidenceDamaged(public_id) from error
     answer.headers["Content-Disposition"] = f'inline; filename="{found.kind.value}-{public_id[:8]}"'
     answer.headers["X-Content-Type-Options"] = "nosniff"

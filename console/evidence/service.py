@@ -122,6 +122,20 @@ def strays(session: Session, folder: int, before: datetime) -> list[str]:
     return [path for path in lying if path not in named]
 
 
+def is_outdated(piece: Evidence) -> bool:
+    """A film to look at that was made again: its row stays, its file goes some time later. What it was made of is the evidence."""
+    return piece.variant is Variant.VIEW and piece.superseded_at is not None
+
+
+def outdated(session: Session, folder: int, before: datetime) -> list[str]:
+    """Files in a folder of the store that are films to look at, made again before then."""
+    lying = store.current().lying_since(folder, before)
+    films = select(Evidence.path).where(
+        Evidence.path.in_(lying), Evidence.variant == Variant.VIEW, Evidence.superseded_at < before
+    )
+    return list(session.scalars(films)) if lying else []
+
+
 def supersede(evidence: Evidence, stamp: Stamp) -> None:
     evidence.superseded_at = stamp.at
     for made in evidence.variants:
@@ -168,7 +182,7 @@ def damage_of(recording: Evidence) -> film.Damage | None:
 
 
 def damaged(evidence: Iterable[Evidence]) -> Iterable[tuple[Evidence, str]]:
-    """Every piece whose bytes are not what was kept, with why. Of what was refused no bytes are kept."""
+    """Every piece whose bytes are not what was kept, with why. Of what was refused no bytes are kept, nor for long of what is outdated."""
     for piece in evidence:
         if piece.state is State.REFUSED:
             continue
@@ -179,6 +193,7 @@ def damaged(evidence: Iterable[Evidence]) -> Iterable[tuple[Evidence, str]]:
             elif found is None and store.current().fingerprint(piece.path, piece.size) != piece.sha256:
                 yield piece, "the bytes differ from what was kept"
         except FileNotFoundError:
-            yield piece, "the file is missing"
+            if not is_outdated(piece):
+                yield piece, "the file is missing"
         except (VaultError, OSError) as error:
             yield piece, str(error)

@@ -11,6 +11,7 @@ import pytest
 from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.evidence import store
+from console.evidence.models import Evidence
 from console.review import case_page
 from console.stamp import Stamp
 from console.video_seat import challenges, controls, copies, service, texts, timeline
@@ -77,6 +78,18 @@ def test_with_a_film_it_is_played_first_and_the_recordings_stay_within_reach(as_
     assert "由原始录像合成的并排画面" in page and "data-swap" in page
     assert page.count(" download=") == 2 == len(re.findall("/evidence/[0-9a-f]{32}", page.split("data-films")[1]))
     assert client.get(f"/evidence/{view}").get_data() == b"film"
+
+
+def test_an_old_film_that_was_swept_away_is_not_there_and_no_alarm(as_staff, call):
+    view = given_view(call)
+    with transaction() as session:
+        film = session.query(Evidence).filter_by(public_id=view).one()
+        store.current().throw_away(film.path)
+    client = as_staff("qinlang")
+    assert client.get(f"/evidence/{view}").status_code == 500, "the film of now must be there"
+    with transaction() as session:
+        session.query(Evidence).filter_by(public_id=view).one().superseded_at = NOW
+    assert client.get(f"/evidence/{view}").status_code == 404
 
 
 def test_only_a_film_without_time_in_its_picture_gets_captions(as_staff, call):

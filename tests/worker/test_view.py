@@ -1,5 +1,6 @@
 """A call that is over gets a film to look at: once, of all its recordings, made again when one comes later; never evidence itself."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from worker import house, sweep
 from worker.cutting_room import CutFailed
 from worker.media.spool import sha256
 from worker.recordings import keep
+from worker.runner import SWEEP_EVERY
 from worker.view import make
 
 NUMBER = "call-1"
@@ -104,6 +106,39 @@ def test_it_is_made_once_and_again_when_a_recording_comes_later(spool, take):
     assert copies.view_of(call()) is None
     make(NUMBER)
     assert [view.superseded_at is None for view in views()] == [False, True]
+
+
+def test_the_film_that_was_replaced_leaves_the_disk_and_nothing_else_does(spool, take):
+    kept(spool, take, "investor")
+    make(NUMBER)
+    kept(spool, take, "witness")
+    make(NUMBER)
+    old, new = views()
+    root, films_of_call = store.current().root, [recording.evidence.path for recording in call().recordings]
+    for path in (old.path, new.path, *films_of_call):
+        os.utime(root / path, (NOW.timestamp() - 6 * 3600,) * 2)
+    replaced(old, NOW + timedelta(hours=1))
+    assert swept() == 0, "somebody may still look at it"
+    replaced(old, NOW - timedelta(hours=3))
+    assert (swept(), swept()) == (1, 0)
+    assert [(root / path).exists() for path in (old.path, new.path, *films_of_call)] == [False, True, True, True]
+    with db.reading() as session:
+        assert session.get_one(Evidence, old.id).sha256 == old.sha256, "its row tells of it for ever"
+        assert verify_all(session).sound
+    (root / new.path).unlink()
+    with db.reading() as session:
+        assert [fault.why for fault in verify_all(session).evidence] == ["the file is missing"]
+
+
+def replaced(film: Evidence, at: datetime) -> None:
+    with db.transaction() as session:
+        session.get_one(Evidence, film.id).superseded_at = at
+
+
+def swept() -> int:
+    """How many old films go while each folder has its turn, in two hours and some minutes from NOW on."""
+    turns = (NOW + timedelta(seconds=n * SWEEP_EVERY) for n in range(store.FOLDERS))
+    return sum(sweep.old_views(at) for at in turns)
 
 
 def test_a_call_that_goes_on_or_whose_recordings_are_on_their_way_waits(spool, take):
