@@ -53,6 +53,7 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.LEAVE_QUEUE: (tell_investor, tell_queue),
     Action.ANSWER: (tell_investor, tell_queue),
     Action.RETURN_TO_QUEUE: (tell_investor, tell_queue),
+    Action.DECLINE_RECORDING: (tell_investor,),
     Action.PASS_VIDEO: (tell_investor, tell_reviewers_of_arrival),
     Action.SUSPECT: (tell_investor, tell_supervisors),
     Action.RELEASE: (tell_investor, tell_queue, tell_supervisors),

@@ -42,6 +42,7 @@ ROUTES: dict[str, object] = {
     # investors, their own cases
     "portal.my_business portal.sign_out portal.case portal.step portal.hand_in portal.submitted": "investor",
     "portal.task_list portal.abandon portal.join_queue portal.leave_queue portal.acknowledge portal.ask_urgent": "investor",
+    "portal.decline": "investor",
     "portal.upload_photo portal.restore_photo portal.photos_state portal.photos_tiles": "investor",
     "portal.add_card portal.remove_card portal.restore_card portal.upload_card portal.card_state portal.card_tiles": "investor",
     "portal.appointment portal.book_appointment portal.change_appointment": "investor",

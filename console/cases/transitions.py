@@ -22,6 +22,7 @@ class Action(StrEnum):
     LEAVE_QUEUE = "leave_queue"
     ANSWER = "answer"
     RETURN_TO_QUEUE = "return_to_queue"
+    DECLINE_RECORDING = "decline_recording"
     PASS_VIDEO = "pass_video"
     SUSPECT = "suspect"
     RELEASE = "release"
@@ -38,6 +39,7 @@ ACTION_TITLES = {
     Action.LEAVE_QUEUE: "退出排队",
     Action.ANSWER: "接通视频",
     Action.RETURN_TO_QUEUE: "技术故障，回到队首",
+    Action.DECLINE_RECORDING: "不同意录音录像，视频结束",
     Action.PASS_VIDEO: "视频通过",
     Action.SUSPECT: "可疑，报班长",
     Action.RELEASE: "班长核实，放回队首",
@@ -61,6 +63,7 @@ MOVES = {
     Action.LEAVE_QUEUE: Move({Status.IN_QUEUE}, Desk.SEAT, Status.WITH_INVESTOR),
     Action.ANSWER: Move({Status.IN_QUEUE}, Desk.SEAT, Status.IN_VIDEO),
     Action.RETURN_TO_QUEUE: Move({Status.IN_VIDEO}, Desk.SEAT, Status.IN_QUEUE),
+    Action.DECLINE_RECORDING: Move({Status.IN_VIDEO}, Desk.SEAT, Status.WITH_INVESTOR),
     Action.PASS_VIDEO: Move({Status.IN_VIDEO}, Desk.SEAT, NEXT_STEP),
     Action.APPROVE: Move({Status.IN_REVIEW}, Desk.REVIEWER, Status.COMPLETED),
     Action.SUSPECT: Move({Status.IN_VIDEO}, Desk.SEAT, Status.HELD),

@@ -290,10 +290,15 @@ def _end(fence: int, session_no: str, verdict: Verdict[Any], note: str = "") -> 
             service.write_note(session, call, note)
         verdict(session, call, stamp())
         branch_id = call.case.branch_id
-    signalling.media().hang_up_soon(session_no, call.node)
-    live.call_changed(call.case.case_no, call.witness_id, "ended", session_no=session_no)
-    live.seats_changed(branch_id)
+    tell_ended(call, branch_id)
     return call
+
+
+def tell_ended(call: VideoSession, branch_id: int) -> None:
+    """After the commit: to the media node and both ends."""
+    signalling.media().hang_up_soon(call.session_no, call.node)
+    live.call_changed(call.case.case_no, call.witness_id, "ended", session_no=call.session_no)
+    live.seats_changed(branch_id)
 
 
 def afterwards(fence: int, then: str) -> bool:

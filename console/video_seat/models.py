@@ -22,6 +22,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     TECHNICAL_FAILURE = "technical_failure"
     SUSPICIOUS = "suspicious"
+    DECLINED = "declined"
 
 
 VERDICT_TITLES = {
@@ -30,8 +31,9 @@ VERDICT_TITLES = {
     Verdict.REFUSED: "终止办理",
     Verdict.TECHNICAL_FAILURE: "技术故障",
     Verdict.SUSPICIOUS: "可疑，报班长",
+    Verdict.DECLINED: "不同意录音录像",
 }
-DECIDING = (Verdict.PASSED, Verdict.REJECTED, Verdict.REFUSED)  # 技术故障 and 可疑 leave the case to be decided by somebody later
+DECIDING = (Verdict.PASSED, Verdict.REJECTED, Verdict.REFUSED)  # after any other the case is decided later
 
 
 # --- registers

@@ -131,7 +131,7 @@ def recent(session: Session, staff_id: int) -> list[VideoSession]:
 
 
 def just_dropped(session: Session, staff_id: int, at: datetime) -> VideoSession | None:
-    """This witness's latest call, if it was given up a moment ago because a side did not come back."""
+    """This witness's latest call, if it ended a moment ago by no act of theirs: a side did not come back, or did not agree."""
     latest = session.scalar(
         select(VideoSession)
         .where(VideoSession.witness_id == staff_id)
@@ -140,12 +140,16 @@ def just_dropped(session: Session, staff_id: int, at: datetime) -> VideoSession 
         .limit(1)
     )
     recent_enough = latest is not None and latest.ended_at is not None and at - latest.ended_at < JUST_NOW
-    return latest if latest is not None and recent_enough and line.dropped_sides(latest) else None
+    if latest is None or not recent_enough:
+        return None
+    return latest if latest.verdict is Verdict.DECLINED or line.dropped_sides(latest) else None
 
 
 def dropped_words(call: VideoSession) -> tuple[str, str]:
     """What happened to a call that was given up, and what that means now; for its witness."""
     name, sides = call.case.investor.name, line.dropped_sides(call)
+    if call.verdict is Verdict.DECLINED:
+        return f"{name}不同意录音录像", "通话已结束，不算驳回。受理单退回投资者，同意后可重新排队。"
     if line.was_unanswered(call) and "witness" in sides:
         return (
             f"{name}没有接通",

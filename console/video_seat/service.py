@@ -40,6 +40,13 @@ class NotAcknowledged(Problem):
     text = "投资者还没有确认您的姓名、执业资格证号并同意录音录像，请等待确认。"
 
 
+class Agreed(Problem):
+    """Who agreed to the recording leaves by hanging up."""
+
+    status, code = 409, "agreed"
+    text = "您已同意录音录像，通话正在进行。要离开请点挂断。"
+
+
 class UnknownItem(Problem):
     status, code = 422, "unknown_item"
     text = "见证清单里没有这一项，请刷新页面。"
@@ -134,6 +141,21 @@ def acknowledge(session: Session, call: VideoSession, stamp: Stamp) -> VideoSess
         call.acknowledged_at = stamp.at
         note(call.case, Happening.RECORDING_AGREED, stamp, session=call.session_no, witness=call.witness.licence_no)
     return call
+
+
+def decline(session: Session, call: VideoSession, stamp: Stamp) -> None:
+    """The investor does not agree to the recording: nobody's fault, and no verdict on the case, which is with the investor again.
+
+    Raises CallOver, Agreed.
+    """
+    seats.hold(session, call.witness_id)  # before the case, as who gives a verdict does
+    hold(call.case)
+    session.refresh(call, ["ended_at", "acknowledged_at"])
+    _require_live(call)
+    if call.acknowledged_at is not None:
+        raise Agreed(call.session_no)
+    apply(call.case, Action.DECLINE_RECORDING, stamp, detail={"session": call.session_no})
+    end(session, call, Verdict.DECLINED, stamp)
 
 
 def write_note(session: Session, call: VideoSession, text: str) -> None:

@@ -134,6 +134,7 @@ def _said(session_no: str) -> str:
         Verdict.REFUSED: "业务已终止，投资者会看到原因",
         Verdict.TECHNICAL_FAILURE: "技术故障，投资者已回到队首",
         Verdict.SUSPICIOUS: "已报班长，投资者看到“资料需要进一步核实”",
+        Verdict.DECLINED: "投资者不同意录音录像，通话已结束，不算驳回",
     }
     return f"{name}：{words[verdict] if verdict else '已结束'}。通话 {lasted // 60:02d}:{lasted % 60:02d}。"
 

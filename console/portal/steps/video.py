@@ -23,7 +23,7 @@ from console.queues import appointments, estimate, hours, promises, urgent
 from console.queues import service as queues
 from console.queues.models import Priority, Ticket
 from console.stamp import Stamp
-from console.video_seat import incidents, line, service, signalling
+from console.video_seat import acts, incidents, line, service, signalling
 from console.video_seat.facts import title_of
 from console.video_seat.incidents import Incident
 from console.video_seat.locks import marks_of
@@ -41,6 +41,7 @@ VERDICT_KINDS = {
     Verdict.REFUSED: "bad",
     Verdict.TECHNICAL_FAILURE: "wait",
     Verdict.SUSPICIOUS: "bad",
+    Verdict.DECLINED: "wait",
 }
 
 
@@ -58,6 +59,7 @@ def show(session: Session, case: Case) -> dict[str, Any]:
         "waiting_now": queues.waiting(session, case.branch_id),
         "branch": case.branch,
         "gave_up": queues.was_called_in_vain(session, case),
+        "declined": [call.verdict for call in service.calls_of(session, case)[:1]] == [Verdict.DECLINED],
         **closing(_hours(), now := datetime.now(UTC), hours.closed_days(session, case.branch, now)),
         **appointment(session, case, now),
     }
@@ -172,6 +174,7 @@ def routes(bp: Blueprint) -> None:
     bp.add_url_rule("/case/<case_no>/video/join", "join_queue", join_queue, methods=["POST"])
     bp.add_url_rule("/case/<case_no>/video/leave", "leave_queue", leave_queue, methods=["POST"])
     bp.add_url_rule("/case/<case_no>/video/acknowledge", "acknowledge", acknowledge, methods=["POST"])
+    bp.add_url_rule("/case/<case_no>/video/decline", "decline", decline, methods=["POST"])
     bp.add_url_rule("/case/<case_no>/video/urgent", "ask_urgent", ask_urgent, methods=["POST"])
 
 
@@ -219,6 +222,19 @@ def acknowledged(case_no: str) -> VideoSession:
         at = call.acknowledged_at.isoformat() if call.acknowledged_at else ""
     live.call_changed(case_no, call.witness_id, "acknowledged", session_no=call.session_no, at=at)
     return call
+
+
+@investor_only
+def decline(case_no: str) -> Response:
+    """不同意录音录像. A call that is over is left as it ended."""
+    with transaction() as session:
+        case = case_or_404(session, case_no)
+        call, branch_id = service.live_call_on(session, case), case.branch_id
+        if call is not None:
+            service.decline(session, call, stamp())
+    if call is not None:
+        acts.tell_ended(call, branch_id)
+    return _back(case_no)
 
 
 def _back(case_no: str) -> Response:
