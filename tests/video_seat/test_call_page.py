@@ -3,19 +3,26 @@
 import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from console import db, live
+from console.evidence.models import Kind
 from console.people.models import OutgoingSms
+from console.queues import seats
+from console.queues import service as queues
+from console.video_seat import service
 from console.video_seat.models import CallEventKind, VideoSession
+from console.video_seat.snapshots import SNAPSHOTS
 from tests.browser import launch_options
-from tests.video_seat.given import talking
+from tests.queues.given import online, to_the_video
+from tests.video_seat.given import at, said, snapped, talking
 
 PHONE, LANDSCAPE, DESK = {"width": 390, "height": 844}, {"width": 844, "height": 390}, {"width": 1440, "height": 900}
 PATIENCE = 15_000  # ms
@@ -233,3 +240,128 @@ def test_what_is_too_long_is_said_at_its_field_and_stays_there(
     with db.reading() as session:
         kept = session.scalars(select(VideoSession)).one()
         assert (kept.session_no, kept.internal_note, kept.ended_at) == (number, "一" * 399, None)
+
+
+def in_a_second_call(folder: Path, *shots: Kind) -> None:
+    """The first one was rejected for two reasons; these pictures are taken in the second."""
+    with db.transaction() as session:
+        first = talking(session)
+        service.reject(session, first, ["card_mismatch", "id_photo_blurred"], "", "", at(1))
+        queues.join(session, to_the_video(first.case), at(2))
+    with db.transaction() as session:
+        seat = online(session, "luwenshan")
+        ticket = seats.answer_next(session, seat, at(2.5))
+        assert ticket is not None
+        call = service.start(session, ticket, seat, "node-1", at(2.5))
+        service.acknowledge(session, call, at(3))
+        said(session, call, CallEventKind.RECORDING, 3, segment=1)
+        for kind in shots:
+            snapped(session, call, kind, folder, at(4).at)
+
+
+def whole(place: Locator) -> bool:
+    """All of what it says can be seen: nothing of it is cut off."""
+    return bool(place.evaluate("el => el.scrollHeight <= el.clientHeight + 1 && el.scrollWidth <= el.clientWidth + 1"))
+
+
+@pytest.mark.usefixtures("node")
+def test_nothing_that_matters_in_a_second_call_is_cut_off(
+    opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient], tmp_path: Path
+) -> None:
+    in_a_second_call(tmp_path, *SNAPSHOTS, Kind.SNAPSHOT_FACE, Kind.SNAPSHOT_FACE)
+    seat = opened(as_staff("luwenshan"), "/seat", DESK)
+    expect(seat.locator("#v-after")).to_be_enabled()
+    for reason in ("银行卡号与照片不一致", "身份证照片模糊"):
+        expect(seat.locator(".hist").get_by_text(reason)).to_be_in_viewport(ratio=1)
+    assert whole(seat.locator(".hist"))
+
+    # every picture: the last ones at once, the first ones by moving along
+    pictures = seat.locator("[data-part=tray] [data-look]")
+    expect(pictures).to_have_count(7)
+    expect(pictures.last).to_be_in_viewport(ratio=1)
+    pictures.first.focus()
+    expect(pictures.first).to_be_in_viewport(ratio=1)
+
+    # every question that is not asked yet, however narrow the desk
+    for viewport in (DESK, {"width": 1280, "height": 720}):
+        seat.set_viewport_size(viewport)  # type: ignore[arg-type]
+        for lock in seat.locator(".asks .goto").all():
+            expect(lock).to_be_in_viewport(ratio=1)
+        expect(seat.locator(".asks .goto")).to_have_count(10)
+    seat.set_viewport_size(DESK)  # type: ignore[arg-type]
+
+    # how the digits were read
+    seat.locator("main h1").focus()
+    seat.keyboard.press("k")
+    seat.keyboard.press("1")
+    expect(seat.locator(".dare .digits")).to_be_visible()
+    seat.keyboard.press("Shift+Y")
+    expect(seat.locator(".dare-r")).to_contain_text("读对")
+    assert whole(seat.locator(".dare-r")) and whole(seat.locator(".dare"))
+
+
+@pytest.mark.usefixtures("node")
+def test_nothing_is_sent_kept_or_taken_by_a_key_that_meant_something_else(
+    opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient]
+) -> None:
+    with db.transaction() as session:
+        talking(session)
+    seat = opened(as_staff("luwenshan"), "/seat", DESK)
+    after = seat.locator("#v-after")
+    expect(after).to_be_enabled()
+
+    # a phrase is chosen, seen, and sent by a second act
+    seat.keyboard.press("w")
+    dialog = seat.get_by_role("dialog", name="给投资者发文字")
+    field = dialog.get_by_role("textbox")
+    seat.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    seat.keyboard.press("1")
+    expect(field).to_have_value("请靠近一点，正对摄像头")
+    assert CallEventKind.TEXT_SENT not in kinds()
+    field.press("Enter")
+    expect(seat.get_by_text("已发给投资者：请靠近一点，正对摄像头")).to_be_visible()
+    assert kinds().count(CallEventKind.TEXT_SENT) == 1
+
+    # what follows a verdict is chosen with the arrows, and the keys of the page go on working
+    seat.keyboard.press("n")
+    expect(after).to_be_focused()
+    seat.keyboard.press("ArrowDown")
+    seat.keyboard.press("ArrowDown")
+    expect(after).to_have_value("break")
+    expect(after).to_be_focused()
+    seat.keyboard.press("b")
+    note = seat.get_by_role("dialog", name="备注")
+    note.get_by_label("内部备注").fill("态度配合")
+    seat.keyboard.press("Control+Enter")
+    expect(note).to_be_hidden()
+    expect(seat.get_by_text("备注已保存")).to_be_visible()
+
+    # no picture is taken later than it was asked for
+    seat.context.set_offline(True)
+    seat.evaluate("() => dispatchEvent(new Event('offline'))")
+    expect(seat.locator("html")).to_have_attribute("data-live", "lost")
+    seat.keyboard.press("f")
+    fault = seat.get_by_role("alert").filter(has_text="没有抓拍")
+    expect(fault).to_be_visible()
+    seat.context.set_offline(False)
+    expect(seat.locator("html")).to_have_attribute("data-live", "online")
+    expect(seat.locator("[data-part=tray] [data-look]")).to_have_count(0)
+
+    # a fault stands beside the work, waits for whoever reads it, and goes by itself
+    box = seat.locator(".toastx.bad")
+    for busy in (".facts", "[data-part=verdict]", ".stage", ".tray"):
+        assert not overlap(box, seat.locator(busy))
+    expect(box.get_by_role("button", name="关闭提示")).to_be_visible()
+    seat.clock.install()
+    seat.keyboard.press("Escape")
+    box.hover()
+    seat.mouse.move(700, 450)
+    seat.clock.fast_forward(60_000)
+    expect(box).to_have_count(0)
+
+
+def overlap(one: Locator, other: Locator) -> bool:
+    a, b = one.bounding_box(), other.bounding_box()
+    assert a and b
+    return all(a[at] < b[at] + b[size] and b[at] < a[at] + a[size] for at, size in (("x", "width"), ("y", "height")))

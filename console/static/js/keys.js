@@ -4,6 +4,7 @@
 
 const SETTING = "single-keys";
 const FIELDS = "input:not([type=checkbox], [type=radio], [type=button], [type=submit]), textarea, select, [contenteditable=true]";
+const TYPED_IN = FIELDS.replace("select,", "select:not([data-lets-keys]),"); // no option of such a select begins with a letter
 const NAMES = { " ": "Space", Escape: "Esc", ArrowUp: "Up", ArrowDown: "Down", ArrowLeft: "Left", ArrowRight: "Right" };
 
 export const keysOn = () => localStorage.getItem(SETTING) !== "off";
@@ -35,7 +36,7 @@ function press(event) {
   const combination = name.startsWith("Ctrl ") || name.startsWith("Alt ");
   if (!combination) {
     if (name === "Esc" && document.querySelector("dialog[open]") && !keyed().some((el) => el.dataset.key === "Esc")) return;
-    if (name !== "Esc" && (!keysOn() || event.target.closest?.(FIELDS))) return;
+    if (name !== "Esc" && (!keysOn() || event.target.closest?.(TYPED_IN))) return;
     if ((name === "Enter" || name === "Space") && event.target.closest?.("a, button, summary, input, [role=button], video")) return;
   }
   const found = keyed().find((el) => el.dataset.key === name);

@@ -144,11 +144,12 @@ function exchange(fresh) {
   const name = fresh.dataset.part;
   const old = document.querySelector(`[data-part="${name}"]`);
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+  const stood = standsAt(old);
   old.replaceWith(fresh);
   if (name === "rec") consented();
   if (name === "verdict") showAfter();
   if (name === "challenge") towards.challenged();
-  if (name === "tray") showLatest(old);
+  if (name === "tray") showLatest(stood);
   if (focused) document.getElementById(focused)?.focus();
 }
 
@@ -499,9 +500,14 @@ function then(button) {
 
 /** The picture just taken is in sight; nobody who looks at an earlier one is moved otherwise. */
 function showLatest(before = null) {
-  const [row, old] = [document.querySelector("[data-part=tray] ul"), before?.querySelector("ul")];
-  const more = row.childElementCount !== old?.childElementCount;
-  row.scrollLeft = more ? row.scrollWidth : old.scrollLeft;
+  const row = document.querySelector("[data-part=tray] ul");
+  row.scrollLeft = row.childElementCount === before?.count ? before.left : row.scrollWidth;
+}
+
+/** Read before the part is exchanged: an element outside of the page has no place of scrolling. */
+function standsAt(part) {
+  const row = part.querySelector("ul");
+  return row && { count: row.childElementCount, left: row.scrollLeft };
 }
 
 if (session) {
