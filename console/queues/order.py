@@ -12,6 +12,8 @@ from console.people.models import Staff
 from .models import OverflowRule, Priority, Seat, Ticket, TicketState
 
 ORDER = (Ticket.rank, Ticket.joined_at, Ticket.id)
+MOST_MISSED = 3  # times that an investor may be called in vain
+REST = timedelta(seconds=30)  # times how often they were: for so long others come first
 FIRST = {
     Priority.RETURNED: "通话中断或未接通后退回，排在最前",
     Priority.CHECKED: "班长核实后放行，排在最前",
@@ -33,9 +35,14 @@ def head(session: Session, seat: Seat, at: datetime, *, overflow: bool = False) 
         .join(Case, Case.id == Ticket.case_id)
         .where(place, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
         .where(may_answer(session, seat.staff))
-        .order_by(case((Ticket.not_before > at, 1), else_=0), *ORDER)
+        .order_by(case((_rests(at), 1), else_=0), *ORDER)
         .limit(1)
     )
+
+
+def _rests(at: datetime) -> ColumnElement[bool]:
+    """Called in vain a moment ago. One who would rest longer than anybody does was called by a process whose clock is wrong."""
+    return and_(Ticket.not_before > at, Ticket.not_before <= at + MOST_MISSED * REST)
 
 
 def may_answer(session: Session, staff: Staff) -> ColumnElement[bool]:

@@ -22,10 +22,11 @@ from console.stamp import Stamp
 from . import appointments, order
 from .hours import Closed, closed_days, is_open
 from .models import Priority, Seat, Ticket, TicketState
+from .order import MOST_MISSED, REST
 
 MISSED = "missed"  # why a place was given up, in the trail
-MOST_MISSED = 3  # times that an investor may be called in vain
-REST = timedelta(seconds=30)  # times how often they were: for so long others come first
+MOST_JOINS = 20  # of one person within an HOUR
+HOUR = timedelta(hours=1)
 
 
 class AlreadyAnswered(Problem):
@@ -33,6 +34,13 @@ class AlreadyAnswered(Problem):
 
     status, code = 409, "already_answered"
     text = "这位投资者已被其他坐席接通，或已退出排队。请接通下一位。"
+
+
+class JoinedEnough(Problem):
+    """Every joining is a number and lines of a trail that stay: nobody makes them without end."""
+
+    status, code = 429, "joined_enough"
+    text = f"一小时内最多加入排队 {MOST_JOINS} 次，次数已用完。请稍后再加入，或预约视频时间。已填写的内容都会保留。"
 
 
 class NotYours(Problem):
@@ -66,12 +74,13 @@ class Place:
 
 
 def join(session: Session, case: Case, stamp: Stamp, hours: VideoHours = WHOLE_DAY) -> Ticket:
-    """Queue the case up at its branch. Who waits already keeps ticket and place, whichever device asks. Raises Closed."""
+    """Queue the case up at its branch. Who waits already keeps ticket and place, whichever device asks. Raises Closed, JoinedEnough."""
     if ticket := waiting_ticket(session, case):
         return ticket
     closed = closed_days(session, case.branch, stamp.at)
     if not is_open(hours, stamp.at, closed):
         raise Closed(hours, stamp.at, closed)
+    _require_few(session, case, stamp.at)
     try:
         apply(case, Action.JOIN_QUEUE, stamp)
     except IllegalTransition:
@@ -80,8 +89,32 @@ def join(session: Session, case: Case, stamp: Stamp, hours: VideoHours = WHOLE_D
         raise
     kept = appointments.arrive(session, case, stamp)
     priority = Priority.APPOINTMENT if kept else Priority.MENDED if case.rejections else Priority.NORMAL
-    number = numbers.ticket_no(session, case.branch_id, stamp.at)
-    return _issue(session, case, priority, ticket_no=number, joined_at=stamp.at)
+    number = numbers.ticket_no(session, case.branch_id, stamp.at)  # who joins here in the same moment waits for us now
+    return _issue(session, case, priority, ticket_no=number, joined_at=_behind_all(session, case.branch_id, stamp.at))
+
+
+def _require_few(session: Session, case: Case, at: datetime) -> None:
+    joined = (
+        select(func.count())
+        .select_from(CaseEvent)
+        .join(Case, Case.id == CaseEvent.case_id)
+        .where(Case.investor_id == case.investor_id, CaseEvent.action == Action.JOIN_QUEUE, CaseEvent.at > at - HOUR)
+    )
+    if (session.scalar(joined) or 0) >= MOST_JOINS:
+        raise JoinedEnough(case.case_no)
+
+
+def _behind_all(session: Session, branch_id: int, at: datetime) -> datetime:
+    """The time of joining orders the queue, and several processes give it: none before somebody's who waits already.
+
+    A clock that is wrong, or was put back, lets nobody past others.
+    """
+    here = (Ticket.branch_id == branch_id, Ticket.state == TicketState.WAITING)
+    latest = (  # for each rank one look at the end of ix_tickets_waiting
+        select(func.max(Ticket.joined_at)).where(*here, Ticket.rank == rank).scalar_subquery()
+        for rank in sorted({priority.rank for priority in Priority})
+    )
+    return max([at, *(each for each in session.execute(select(*latest)).one() if each is not None)])
 
 
 def leave(session: Session, case: Case, stamp: Stamp) -> None:

@@ -34,10 +34,18 @@ def at_the_video(
 
 
 def waiting_since(session: Session, name: str, minutes: float) -> Ticket:
-    """A ticket of ``name``, who joined so many minutes before AT."""
+    """A ticket of ``name``, who joined so many minutes before AT, whoever was put into the queue before."""
     at = AT - timedelta(minutes=minutes)
     case = at_the_video(session, name, at)
-    return queues.join(session, case, stamp(f"investor:{case.investor_id}", at))
+    return joined(session, case, at)
+
+
+def joined(session: Session, case: Case, at: datetime) -> Ticket:
+    """As if the people of the queue had come in the order of their times, in whichever the test names them."""
+    ticket = queues.join(session, case, stamp(f"investor:{case.investor_id}", at))
+    ticket.joined_at = at
+    session.flush()
+    return ticket
 
 
 def crowd(session: Session, count: int, at: datetime = AT) -> list[Ticket]:
@@ -64,8 +72,7 @@ def crowd_member(session: Session, n: int, at: datetime = AT) -> Ticket:
     session.add(person)
     session.flush()
     mark = stamp(f"investor:{person.id}", at)
-    case = to_the_video(open_case(session, person, "change_settlement_account", mark), at)
-    return queues.join(session, case, mark)
+    return joined(session, to_the_video(open_case(session, person, "change_settlement_account", mark), at), at)
 
 
 def online(session: Session, username: str = "luwenshan", at: datetime = AT) -> Seat:
