@@ -206,6 +206,48 @@ def test_the_bars_never_call_a_line_good_that_is_not_there(
 
 
 @pytest.mark.usefixtures("node")
+def test_the_speaker_is_chosen_and_tried_where_the_browser_can(
+    opened: Callable[..., Page], as_investor: Callable[[str], FlaskClient]
+) -> None:
+    with db.transaction() as session:
+        path = f"/case/{talking(session).case.case_no}/video"
+    phone = opened(as_investor("周晚晴"), path, PHONE)
+    expect(phone.locator("[data-camera]")).to_be_enabled()
+    phone.wait_for_function("() => document.querySelector('[data-local]').videoWidth > 0")
+    phone.get_by_role("button", name="设备").click()
+    speaker, said = phone.get_by_label("扬声器"), phone.locator("[data-device-said=speaker]")
+    expect(speaker).to_have_value("default")
+    speaker.select_option(index=1)
+    chosen = speaker.input_value()
+    phone.wait_for_function("id => document.querySelector('[data-remote]').sinkId === id", arg=chosen)
+    test = phone.get_by_role("button", name="试听")
+    test.click()
+    expect(test).to_have_attribute("aria-busy", "true")
+    expect(test).not_to_have_attribute("aria-busy", "true")
+    expect(said).to_be_hidden()
+
+    # it goes away: the system's own again
+    phone.evaluate(
+        """id => {
+            const all = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
+            navigator.mediaDevices.enumerateDevices = async () => (await all()).filter((each) => each.deviceId !== id);
+            navigator.mediaDevices.dispatchEvent(new Event("devicechange"));
+        }""",
+        chosen,
+    )
+    expect(speaker).to_have_value("default")
+    assert phone.evaluate("() => document.querySelector('[data-remote]').sinkId") == ""
+
+    # a browser that lets no page choose
+    phone.add_init_script("delete HTMLMediaElement.prototype.setSinkId")
+    phone.reload()
+    phone.get_by_role("button", name="设备").click()
+    expect(speaker).to_be_disabled()
+    expect(speaker.locator("option")).to_have_text(["由系统决定"])
+    expect(test).to_be_enabled()
+
+
+@pytest.mark.usefixtures("node")
 def test_what_is_too_long_is_said_at_its_field_and_stays_there(
     opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient]
 ) -> None:

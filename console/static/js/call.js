@@ -1,5 +1,5 @@
 // One end of a video call, for both faces. The server answers one offer; when the line breaks a new connection offers again.
-import { FOR_CALL, explain, openMedia, stopMedia } from "./media.js";
+import { FOR_CALL, MediaFault, explain, openMedia, stopMedia } from "./media.js";
 import { pause } from "./ticking.js";
 
 export const State = Object.freeze({
@@ -31,6 +31,9 @@ const WATCH_MS = 1000;
 const STATS_EVERY = 2; // watches
 const RELAYS_FRESH_MS = 30_000; // credentials for a relay are good for minutes: new ones for a later connection
 const PAUSED_MS = 400; // a device that is paused for less is not spoken of
+/** Whether the page may choose where it sounds; elsewhere the system does. */
+export const CHOOSES_SPEAKER = "setSinkId" in HTMLMediaElement.prototype;
+
 const KINDS = { microphone: "audio", camera: "video" };
 
 /**
@@ -100,9 +103,10 @@ export class Call {
     return { microphone: this.#stateOf("microphone"), camera: this.#stateOf("camera") };
   }
 
-  /** The devices to choose from: [{id, label, current}]. `name`: "microphone" or "camera". */
+  /** The devices to choose from: [{id, label, current}]. `name`: "microphone", "camera" or "speaker". */
   async devices(name) {
     const all = await navigator.mediaDevices.enumerateDevices();
+    if (name === "speaker") return this.#speakers(all);
     const current = this.#track(name)?.readyState === "live" ? this.#track(name).getSettings().deviceId : "";
     const own = all.filter((device) => device.kind === `${KINDS[name]}input`);
     return own.map(({ deviceId, label }, n) => ({ id: deviceId, label: label || `${n + 1} 号`, current: deviceId === current }));
@@ -110,7 +114,16 @@ export class Call {
 
   /** Take this device instead. Rejects with a MediaFault and keeps the former one when it does not open. */
   use(name, deviceId) {
+    if (name === "speaker") return this.#hearFrom(deviceId);
     return this.#replace(name, { deviceId: { exact: deviceId } });
+  }
+
+  /** A speaker that was chosen and is gone now: the browser's own is used again. */
+  async keepHearing() {
+    const chosen = this.remoteVideo?.sinkId;
+    if (!chosen) return;
+    const there = (await this.devices("speaker")).some((device) => device.id === chosen);
+    if (!there) await this.#hearFrom("");
   }
 
   /** Front to back camera on phones, next camera elsewhere. Rejects with a MediaFault and keeps the old one when that fails. */
@@ -384,6 +397,20 @@ export class Call {
       this.onswitches(this.switches);
       if (!document.hidden) this.ongone(name);
     });
+  }
+
+  #speakers(all) {
+    const chosen = this.remoteVideo?.sinkId || "default"; // '' is what the browser calls the system's own
+    const found = all.filter((device) => device.kind === "audiooutput" && device.deviceId);
+    return found.map(({ deviceId, label }, n) => ({ id: deviceId, label: label || `${n + 1} 号`, current: deviceId === chosen }));
+  }
+
+  async #hearFrom(deviceId) {
+    try {
+      await this.remoteVideo.setSinkId(deviceId);
+    } catch (error) {
+      throw new MediaFault(error.name, "这个扬声器用不了", "请换一个，或重新接好后再选。");
+    }
   }
 
   /** One device at a time is replaced: phones open one camera only. */

@@ -117,16 +117,31 @@ async function checkNetwork(url) {
   return ms < 1000 ? soso("较慢", tip, { ms }) : bad("很慢", tip);
 }
 
-/** A one-second tone, to hear whether the speaker works. */
-export async function playTone() {
+/** A one-second tone, to hear whether the speaker works. `speaker`: the id of one, '' for the system's own. Resolves at its end. */
+export async function playTone(speaker = "") {
   const context = new AudioContext();
-  await context.resume();
-  const tone = new OscillatorNode(context, { frequency: 440 });
-  const volume = new GainNode(context, { gain: 0.2 });
-  tone.connect(volume).connect(context.destination);
-  tone.start();
-  tone.stop(context.currentTime + 1);
-  tone.addEventListener("ended", () => context.close());
+  try {
+    await context.resume();
+    const tone = new OscillatorNode(context, { frequency: 440 });
+    const volume = new GainNode(context, { gain: 0.2 });
+    tone.connect(volume).connect(speaker ? await leadTo(speaker, context) : context.destination);
+    const over = new Promise((resolve) => tone.addEventListener("ended", resolve));
+    tone.start();
+    tone.stop(context.currentTime + 1);
+    await over;
+  } finally {
+    await context.close();
+  }
+}
+
+/** More browsers let an element choose its speaker than an AudioContext. */
+async function leadTo(speaker, context) {
+  const way = context.createMediaStreamDestination();
+  const element = new Audio();
+  element.srcObject = way.stream;
+  await element.setSinkId(speaker);
+  await element.play();
+  return way;
 }
 
 /** Wire every [data-device-check] of the page. Each sends "devices-checked" ({results, good}) when it is through. */
