@@ -1,5 +1,6 @@
 """What every template can use: filters for masking and time, the clock, the Chinese titles."""
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 from math import ceil
 from typing import Any, NamedTuple
@@ -60,13 +61,15 @@ def step_title(business_code: str, key: str) -> str:
     return next((step.title for step in business.steps if step.key == key), key) if business else key
 
 
-def steps_shown(session: Session, case: Case) -> list[tuple[Step, Markup]]:
-    """Each finished step as staff see it: ``templates/steps/<key>/review.html`` with the facts of its module."""
+def steps_shown(session: Session, case: Case, *, playable: Collection[str] = ()) -> list[tuple[Step, Markup]]:
+    """Each finished step as staff see it: ``templates/steps/<key>/review.html`` with the facts of its module. ``playable``: the
+    numbers of the calls that the page can play; moments of others are no links.
+    """
     facts_of = current_app.extensions["step_facts"]
     done = [step for step in case.path if step.desk is not Desk.REVIEWER and step.key in case.done]
     shown = []
     for step in done:
-        context = {"case": case, "step": step} | facts_of(step.key, session, case)
+        context = {"case": case, "step": step, "playable": playable} | facts_of(step.key, session, case)
         shown.append((step, Markup(render_template(f"steps/{step.key}/review.html", **context))))
     return shown
 

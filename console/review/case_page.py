@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
+from werkzeug.exceptions import NotFound
 
 from console.agreements import signing
 from console.cases.models import Case
@@ -14,7 +15,7 @@ from console.evidence import service as evidence
 from console.evidence.models import KIND_TITLES, WARNING_TITLES, Evidence, Kind, State, Variant
 from console.video_seat import copies, incidents, timeline
 from console.video_seat.locks import marks_of
-from console.video_seat.models import CheckMark, CheckResult, Recording, VideoSession
+from console.video_seat.models import VERDICT_TITLES, CheckMark, CheckResult, Recording, VideoSession
 from console.video_seat.script import title_of
 from console.video_seat.service import clock_zero
 
@@ -117,11 +118,13 @@ class Gap:
 
 @dataclass(frozen=True)
 class Call:
-    """One video session as it can be played: both sides on one clock. ``view``: the film made of both sides, when there is one;
-    ``burned_in``: time and licence stand in its picture.
+    """One video session as it can be played: both sides on one clock. ``number``: from 1, among all of the case, recorded or not.
+    ``view``: the film made of both sides, when there is one; ``burned_in``: time and licence stand in its picture.
     """
 
     session_no: str
+    number: int
+    verdict: str
     witness: str
     started_at: datetime
     length: int
@@ -156,16 +159,31 @@ def calls(session: Session, case: Case) -> list[Call]:
         )
         .order_by(VideoSession.id.desc())
     )
-    return [_call(each) for each in found if each.recordings]
+    every = list(found)
+    return [
+        _call(each, number) for number, each in zip(range(len(every), 0, -1), every, strict=True) if each.recordings
+    ]
 
 
-def _call(call: VideoSession) -> Call:
+def chosen(calls: list[Call], session_no: str | None) -> Call | None:
+    """The call to play: the one that is asked for, else the latest. Raises NotFound for one that is not among them."""
+    if session_no is None:
+        return calls[0] if calls else None
+    for call in calls:
+        if call.session_no == session_no:
+            return call
+    raise NotFound
+
+
+def _call(call: VideoSession, number: int) -> Call:
     zero = clock_zero(call)
     sides = {side: [_segment(r, zero) for r in call.recordings if r.side == side] for side in SIDES}
     length = max(s.start + s.length for segments in sides.values() for s in segments)
     view = copies.view_of(call)
     return Call(
         session_no=call.session_no,
+        number=number,
+        verdict=VERDICT_TITLES[call.verdict] if call.verdict else "未给出结论",
         witness=call.witness.name,
         started_at=zero,
         length=length,

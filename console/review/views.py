@@ -74,11 +74,13 @@ def take_next() -> Response:
 @bp.get("/review/<case_no>")
 @reviewers
 def case(case_no: str) -> str:
+    """``call``: the number of the call to play, else the latest; ``at``: where to begin, in ms on its clock."""
     now, staff = datetime.now(UTC), my_staff()
     with reading() as session:
         found = case_or_404(session, case_no)
         task = service.live_task(session, found)
         holder = service.holder(task, now) if task else None
+        calls = case_page.calls(session, found)
         before, after = inbox.neighbours(session, staff, task) if task else (None, None)
         return render_template(
             "review/case.html",
@@ -92,8 +94,10 @@ def case(case_no: str) -> str:
             after=after,
             counts=inbox.counts(session, staff, now),
             pictures=case_page.pictures(session, found),
-            calls=case_page.calls(session, found),
-            steps=steps_shown(session, found),
+            calls=calls,
+            call=case_page.chosen(calls, request.args.get("call")),
+            begin=max(0, request.args.get("at", 0, type=int)),
+            steps=steps_shown(session, found, playable={call.session_no for call in calls}),
             signatures=case_page.signatures(session, found),
             certificates=case_page.certificates(session, found),
             trail=trail.trail(session, found),

@@ -1,5 +1,6 @@
 """What a reviewer is shown of a recorded call: the film made of it or the recordings, its chapters, and which second is damaged."""
 
+import html
 import io
 import json
 import re
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from console.cases.models import Case
 from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.evidence import store
@@ -16,7 +18,7 @@ from console.review import case_page
 from console.stamp import Stamp
 from console.video_seat import challenges, controls, copies, service, texts, timeline
 from console.video_seat.controls import State
-from console.video_seat.models import CheckMark, CheckResult, VideoSession
+from console.video_seat.models import CheckMark, CheckResult, Verdict, VideoSession
 from console.video_seat.timeline import Switch
 from tests import films
 from tests.review.given import case_in_review, video_of
@@ -151,6 +153,61 @@ def test_a_damaged_second_is_named_and_the_other_recording_is_whole(as_staff, ca
         ("investor", False, 9, "第 3 秒与封存时不一致"),
         ("witness", True, 9, "与封存时一致"),
     ]
+
+
+# --- several calls
+
+
+@pytest.fixture
+def earlier(call, tmp_path: Path) -> VideoSession:
+    """A call of the same case, a day before, by another witness: five seconds and a mark after two."""
+    with transaction() as session:
+        case = session.get_one(Case, call.case_id)
+        made, began = video_of(session, case, "weiyinuo", NOW - timedelta(days=1)), NOW - timedelta(days=1)
+        made.verdict, made.acknowledged_at = Verdict.REJECTED, began
+        path = films.film(tmp_path / "earlier.webm", seconds=5, started_at=began)
+        with path.open("rb") as source, evidence.sealed(source) as sealed:
+            told = (session, made.session_no, "investor", 1, sealed, began, 5000, stamp("system:recordings"))
+            service.keep_recording(*told)
+        mark = CheckMark(item="field:name", result=CheckResult.PROBLEM, at=began + timedelta(seconds=2), by="staff:2")
+        made.marks.append(mark)
+        return made
+
+
+def shown_call(page: str) -> str:
+    return re.search(r'data-call="([^"]*)"', page)[1]
+
+
+def test_every_call_of_the_case_can_be_played_with_its_own_recordings_and_moments(as_staff, call, earlier):
+    client = as_staff("qinlang")
+    page = client.get(address(call)).text
+    latest = max(call, earlier, key=lambda each: each.id)
+    assert shown_call(page) == latest.session_no
+    for each, length in ((call, 8900), (earlier, 5000)):
+        link = f"{address(call)}?call={each.session_no}"
+        assert f'href="{link}#pl-t"' in page
+        chosen = client.get(link).text
+        assert (shown_call(chosen), plan(chosen)["length"]) == (each.session_no, length)
+        assert f"/calls/{each.session_no}/verified" in chosen
+    assert "驳回" in page.split('class="which"')[1].split("</nav>")[0]
+
+
+def test_moments_lead_into_the_call_they_belong_to(as_staff, call, earlier):
+    page = html.unescape(as_staff("qinlang").get(address(call)).text)
+    for each, at in ((call, 4000), (earlier, 2000)):
+        assert f'href="{address(call)}?call={each.session_no}&at={at}#pl-t"' in page
+    begun = as_staff("qinlang").get(f"{address(call)}?call={earlier.session_no}&at=2000").text
+    assert 'data-begin="2000"' in begun
+
+
+def test_a_call_without_recordings_has_no_links_and_the_call_of_another_case_is_not_there(as_staff, call):
+    with transaction() as session:
+        silent = video_of(session, session.get_one(Case, call.case_id), "weiyinuo", NOW).session_no
+        strange = video_of(session, case_in_review(session, "许砚青", at=NOW), "luwenshan", NOW).session_no
+    client = as_staff("qinlang")
+    assert f"?call={silent}" not in client.get(address(call)).text
+    for number in (silent, strange, "no-such-call"):
+        assert client.get(f"{address(call)}?call={number}").status_code == 404
 
 
 # --- what is missing

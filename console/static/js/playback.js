@@ -2,6 +2,7 @@
 
 const DRIFT = 0.25; // seconds the follower may be off before it is put right
 const LATE = 1000; // ms; who is seen this soon after the other was there from the beginning
+const FRAME = 250; // ms; a page in the background is drawn seldom: that is no waiting
 
 export class Playback {
   /** `plan`: {length, sides: {investor: [{id, start, length}], witness: […]}}; `videos`: one for each side; `file`: id to URL. */
@@ -15,6 +16,7 @@ export class Playback {
     this.at = this.first;
     this.rate = 1;
     this.playing = false;
+    this.waited = 0; // ms that the clock has stood still for want of a picture
     this.changed = () => {};
     this.loop = this.loop.bind(this);
     this.place();
@@ -24,14 +26,23 @@ export class Playback {
     if (this.playing) return;
     if (this.at >= this.plan.length) this.at = this.first;
     this.playing = true;
+    this.waited = 0;
     this.last = performance.now();
     this.place();
     requestAnimationFrame(this.loop);
     this.changed();
   }
 
+  /** Fetch what is shown now once more, and go on from here. */
+  again() {
+    for (const video of Object.values(this.videos)) delete video.dataset.id;
+    this.playing = false;
+    this.play();
+  }
+
   pause() {
     this.playing = false;
+    this.waited = 0;
     for (const video of Object.values(this.videos)) video.pause();
     this.changed();
   }
@@ -56,12 +67,14 @@ export class Playback {
     if (!this.playing) return;
     const lead = this.videos[this.lead];
     const segment = this.segment(this.lead);
+    const [before, passed] = [this.at, now - this.last];
     if (segment && lead.dataset.id === segment.id && !lead.ended && lead.readyState >= 1) {
       if (!lead.seeking) this.at = Math.max(this.at, segment.start + lead.currentTime * 1000);
       if (lead.ended || lead.currentTime * 1000 >= segment.length - 40) this.at = segment.start + segment.length;
-    } else if (!segment || lead.ended || lead.error) {
-      this.at += (now - this.last) * this.rate; // nothing to show: the clock goes on alone
+    } else if (!segment || lead.ended) {
+      this.at += passed * this.rate; // nothing to show: the clock goes on alone
     }
+    this.waited = this.at > before ? 0 : this.waited + Math.min(passed, FRAME);
     this.last = now;
     if (this.at >= this.plan.length) {
       this.at = this.plan.length;
