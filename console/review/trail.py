@@ -84,8 +84,8 @@ class Titles:
         self._calls = _calls(session, case)
         self._recordings = _recordings(session, case)
         self._versions = _versions(session, case.events)
-        reasons = select(ShortReason).where(ShortReason.use == ReasonUse.FIELD)
-        self._short = {row.code: row.title for row in session.scalars(reasons)}
+        reasons = select(ShortReason).where(ShortReason.use.in_((ReasonUse.FIELD, ReasonUse.QUESTION)))
+        self._short = {(row.use, row.code): row.title for row in session.scalars(reasons)}
 
     def about(self, event: CaseEvent) -> str:
         tell = TOLD.get(event.action)
@@ -97,11 +97,16 @@ class Titles:
 
     def _question(self, detail: dict[str, Any]) -> str:
         title = self._calls.get(detail["session"], {}).get(detail["item"], detail["item"])
-        return f"{title}，{RESULTS.get(detail['result'], '')}"
+        why = self._why(ReasonUse.QUESTION, detail)
+        return "，".join(filter(None, (title, RESULTS.get(detail["result"], ""), why)))
+
+    def _why(self, use: ReasonUse, detail: dict[str, Any]) -> str:
+        code = detail.get("reason", "")
+        return self._short.get((use, code), code)
 
     def _fields(self, detail: dict[str, Any]) -> str:
         fields = "、".join(field_title(key) for key in detail["fields"])
-        why = self._short.get(code, code) if (code := detail.get("reason")) else ""
+        why = self._why(ReasonUse.FIELD, detail)
         return "，".join(filter(None, (fields, FIELD_RESULTS.get(detail["result"], ""), why)))
 
     def _challenge(self, detail: dict[str, Any]) -> str:

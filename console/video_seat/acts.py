@@ -156,13 +156,20 @@ def take_snapshot(fence: int, session_no: str, kind: Kind, press: str = "") -> E
 
 
 def mark(
-    fence: int, session_no: str, item: str, result: CheckResult, at: datetime | None, snapshot: str | None
+    fence: int,
+    session_no: str,
+    item: str,
+    result: CheckResult,
+    at: datetime | None,
+    snapshot: str | None,
+    reason: str = "",
+    words: str = "",
 ) -> None:
     with _holding(fence, session_no) as (session, call):
         picture = next((p for p in service.snapshots(session, call) if p.public_id == snapshot), None)
         if snapshot and picture is None:
             raise NotFound
-        service.mark(session, call, item, result, stamp(), at=at, snapshot=picture)
+        service.mark(session, call, item, result, stamp(), at=at, snapshot=picture, reason=reason, words=words)
         case_no, staff_id = call.case.case_no, call.witness_id
     live.call_changed(case_no, staff_id, "marked", session_no=session_no)
 

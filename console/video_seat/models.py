@@ -116,6 +116,7 @@ class ReasonUse(StrEnum):
     SIGN = "sign"
     FAULT = "fault"
     FIELD = "field"
+    QUESTION = "question"
     PHRASE = "phrase"
 
 
@@ -123,6 +124,7 @@ REASON_USE_TITLES = {
     ReasonUse.SIGN: "可疑迹象",
     ReasonUse.FAULT: "技术故障",
     ReasonUse.FIELD: "信息不符",
+    ReasonUse.QUESTION: "问答有问题",
     ReasonUse.PHRASE: "发给投资者",
 }
 
@@ -213,7 +215,7 @@ class CheckResult(StrEnum):
 
 class CheckMark(Base):
     """A question of the call (``item`` is its key) or a field of 信息核验 (``field:name``), looked at: with the moment (server time)
-    or the snapshot that proves it (V6). The latest mark of an item counts. ``reason`` and ``words`` say what is wrong with a field.
+    or the snapshot that proves it (V6). The latest mark of an item counts. ``reason`` and ``words`` say what is wrong.
     """
 
     __tablename__ = "check_marks"

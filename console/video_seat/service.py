@@ -230,11 +230,14 @@ def mark(
     *,
     at: datetime | None = None,
     snapshot: Evidence | None = None,
+    reason: str = "",
+    words: str = "",
 ) -> CheckMark:
-    """An item is in order, or is not, at this moment of the recording (``at``, default now).
+    """An item is in order, or is not, at this moment of the recording (``at``, default now): then ``reason`` is the code of a short
+    reason.
 
     An item that is proved by a snapshot takes the best fitting one of this call when none is named. Raises UnknownItem,
-    SnapshotMissing, NotAcknowledged.
+    UnknownShortReason, TooLong, SnapshotMissing, NotAcknowledged.
     """
     _require_live(call)
     item = _item(call, item_key)
@@ -248,8 +251,10 @@ def mark(
         snapshot = snapshot or best(fitting)
         if snapshot is None and result is CheckResult.OK:
             raise SnapshotMissing(item)
-    made = _write_mark(session, call, item.key, result, at, stamp, snapshot=snapshot)
-    note(call.case, Happening.CHECK_MARKED, stamp, session=call.session_no, item=item.key, result=result.value)
+    why = _why(session, ReasonUse.QUESTION, result, reason, words)
+    made = _write_mark(session, call, item.key, result, at, stamp, snapshot=snapshot, **why)
+    told = {"item": item.key, "result": result.value} | ({"reason": reason} if why["reason"] else {})
+    note(call.case, Happening.CHECK_MARKED, stamp, session=call.session_no, **told)
     return made
 
 
@@ -273,12 +278,17 @@ def check_fields(
     known = {fact.key: fact for fact in facts.of(session, call.case, stamp)}
     if not names or not set(names) <= known.keys():
         raise UnknownItem(names)
-    title = "" if result is CheckResult.OK else _chosen(session, ReasonUse.FIELD, [reason])[0]
-    said = written(words, WORDS, "flag-words", "说明") or None
-    made = [_write_mark(session, call, known[name].item, result, at, stamp, reason=title, words=said) for name in names]
+    why = _why(session, ReasonUse.FIELD, result, reason, words)
+    made = [_write_mark(session, call, known[name].item, result, at, stamp, **why) for name in names]
     told = {"fields": names, "result": result.value, "reason": reason}
     note(call.case, Happening.FIELD_CHECKED, stamp, session=call.session_no, **told)
     return made
+
+
+def _why(session: Session, use: ReasonUse, result: CheckResult, reason: str, words: str) -> dict[str, Any]:
+    """What a mark keeps of why it is not in order: a short reason, and words for who wants to. Raises UnknownShortReason, TooLong."""
+    title = "" if result is CheckResult.OK else _chosen(session, use, [reason])[0]
+    return {"reason": title, "words": written(words, WORDS, "flag-words", "说明") or None}
 
 
 def _write_mark(

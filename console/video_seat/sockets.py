@@ -209,10 +209,13 @@ def snapshot(payload: Any = None) -> dict[str, Any]:
 @live.socketio.on("mark", namespace=live.SEAT)
 @witnesses
 def mark(payload: Any = None) -> dict[str, Any]:
-    """{fence, call, item, result, at?, snapshot?}: ``at`` ISO, default now; ``snapshot`` the id of a picture of this call."""
+    """{fence, call, item, result, at?, snapshot?, reason?, words?}: ``at`` ISO, default now; ``snapshot`` the id of a picture of this
+    call; a problem has a short ``reason``.
+    """
     result, at = _judged(payload)
     named = _text(payload, "snapshot") if payload.get("snapshot") else None
-    acts.mark(_fence(payload), _call(payload), _text(payload, "item"), result, at, named)
+    reason, words = _text(payload, "reason", ""), _text(payload, "words", "")
+    acts.mark(_fence(payload), _call(payload), _text(payload, "item"), result, at, named, reason, words)
     return {"marked": True}
 
 

@@ -30,9 +30,13 @@ def call(session: Session) -> VideoSession:
 
 
 def test_a_mark_names_its_question_as_it_was_asked_and_how_it_came_out(session: Session, call: VideoSession) -> None:
-    service.mark(session, call, "own_will", CheckResult.PROBLEM, at(2))
+    service.mark(session, call, "own_will", CheckResult.PROBLEM, at(2), reason="unclear")
     (line,) = lines(session, call.case, Happening.CHECK_MARKED)
-    assert (line.about, line.mark, line.call) == ("确认本人自愿修改结算账户，有问题", "bad", call.session_no)
+    assert (line.about, line.mark, line.call) == (
+        "确认本人自愿修改结算账户，有问题，回答含糊，听不清",
+        "bad",
+        call.session_no,
+    )
 
 
 def test_a_check_names_its_fields_and_the_reason(session: Session, call: VideoSession) -> None:

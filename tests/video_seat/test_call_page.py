@@ -379,6 +379,15 @@ def test_nothing_is_sent_kept_or_taken_by_a_key_that_meant_something_else(
     expect(note).to_be_hidden()
     expect(seat.get_by_text("备注已保存")).to_be_visible()
 
+    # whatever is not in order has a reason
+    seat.keyboard.press("x")
+    why = seat.get_by_role("dialog", name="第 1 项有问题")
+    expect(why.get_by_role("radio", name="与证件不符")).to_have_count(0)
+    seat.keyboard.press("1")
+    expect(why.get_by_role("radio", name="回答含糊，听不清")).to_be_checked()
+    seat.keyboard.press("Control+Enter")
+    expect(seat.locator("[data-part=checklist] li.bad")).to_contain_text("回答含糊，听不清")
+
     # no picture is taken later than it was asked for
     seat.context.set_offline(True)
     seat.evaluate("() => dispatchEvent(new Event('offline'))")

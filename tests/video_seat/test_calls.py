@@ -119,10 +119,26 @@ def test_a_moment_lies_inside_the_recording_whatever_the_browser_says(session: S
 
 def test_the_latest_mark_of_an_item_counts(session: Session) -> None:
     call = talking(session)
-    service.mark(session, call, "own_will", CheckResult.PROBLEM, at(1))
+    service.mark(session, call, "own_will", CheckResult.PROBLEM, at(1), reason="unclear")
     assert [ask.number for ask in Locks(session, call, WITNESS).problems] == [5]
     service.mark(session, call, "own_will", CheckResult.OK, at(2))
     assert Locks(session, call, WITNESS).problems == []
+
+
+@pytest.mark.parametrize("reason", ["", "unreadable", "made_up"])
+def test_an_answer_is_not_in_order_for_a_reason_of_the_register_only(session: Session, reason: str) -> None:
+    with pytest.raises(service.UnknownShortReason):
+        service.mark(session, talking(session), "own_will", CheckResult.PROBLEM, at(1), reason=reason)
+
+
+def test_why_an_answer_is_not_in_order_is_kept_and_said_where_pass_is_locked_and_in_the_trail(session: Session) -> None:
+    call = talking(session)
+    made = service.mark(session, call, "own_will", CheckResult.PROBLEM, at(1), reason="prompted", words="身后有人说话")
+    assert (made.reason, made.words) == ("旁边有人提示", "身后有人说话")
+    (ask,) = Locks(session, call, WITNESS).problems
+    assert ask.why == "旁边有人提示"
+    line = session.query(CaseEvent).filter_by(case_id=call.case_id, action=Happening.CHECK_MARKED).one()
+    assert line.detail["reason"] == "prompted"
 
 
 # --- passing
@@ -131,7 +147,7 @@ def test_the_latest_mark_of_an_item_counts(session: Session) -> None:
 def test_pass_is_refused_while_items_are_missing_and_says_which(session: Session, tmp_path: Path) -> None:
     call = talking(session)
     all_in_order(session, call, tmp_path, "told_identity", "signature")
-    service.mark(session, call, "data_matches", CheckResult.PROBLEM, at(20))
+    service.mark(session, call, "data_matches", CheckResult.PROBLEM, at(20), reason="unclear")
     with pytest.raises(service.ItemsMissing) as refused:
         service.pass_video(session, call, at(21))
     assert refused.value.text == "还不能通过。第 9 项有问题，另有 2 项未完成：6、10。"

@@ -93,7 +93,11 @@ def test_parts_follow_the_page_they_belong_to(as_staff: StaffPage, node: Pretend
         talking(session)
     for name in ("pill", "counts", "queue", "rec", "checklist", "tray", "verdict", "script"):
         assert f'data-part="{name}"' in html(client, f"/seat/parts/{name}")
-    assert re.findall(r'data-part="(\w+)"', html(client, "/seat/parts/verdict,facts,rec")) == ["facts", "rec", "verdict"]
+    assert re.findall(r'data-part="(\w+)"', html(client, "/seat/parts/verdict,facts,rec")) == [
+        "facts",
+        "rec",
+        "verdict",
+    ]
     for not_all_of_it in ("next", "rec,next", "rec,", "../service"):
         assert client.get(f"/seat/parts/{not_all_of_it}").status_code == 404
 
@@ -194,7 +198,7 @@ def test_after_a_verdict_comes_what_the_witness_chose(
 def test_what_locks_pass_leads_to_where_it_is_mended(as_staff: StaffPage, node: PretendNode) -> None:
     with db.transaction() as session:
         call = talking(session)
-        mark(session, call, "own_will", CheckResult.PROBLEM, at(1))
+        mark(session, call, "own_will", CheckResult.PROBLEM, at(1), reason="unclear")
         check_fields(session, call, ["signature"], CheckResult.PROBLEM, at(1), reason="unreadable")
     page = html(as_staff("luwenshan"), "/seat")
     for anchor in ("mark-own_will", "mark-name_shown", "field-signature"):

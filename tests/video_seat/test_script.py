@@ -162,24 +162,28 @@ def test_an_instance_from_before_gets_its_questions_and_its_calls_keep_theirs(tm
         fixed = [each["key"] for each in told["fixed"]]
         assert list(asked.scalars()) == [*fixed[:6], "knows_risks", *fixed[6:]]
         assert new.scalar(sa.text("SELECT script_id FROM video_sessions")) is not None
-        assert new.scalar(sa.text("SELECT count(*) FROM short_reasons WHERE use <> 'phrase'")) == 17
+        assert new.scalar(sa.text("SELECT count(*) FROM short_reasons WHERE use NOT IN ('phrase', 'question')")) == 17
     engine.dispose()
 
 
+@pytest.mark.parametrize(("use", "before", "after"), [("phrase", "0004", "0005"), ("question", "0009", "0010")])
 @pytest.mark.parametrize("kept", [0, 2, 99])
-def test_an_instance_from_before_gets_the_phrases_for_the_investor_once(tmp_path, kept: int) -> None:
+def test_an_instance_from_before_gets_the_words_on_offer_once(
+    tmp_path, use: str, before: str, after: str, kept: int
+) -> None:
     settings = Settings.from_env({"CONSOLE_HOME": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/old.db"})
     command.upgrade(configuration(settings.database_url), "0003")
     engine = sa.create_engine(settings.database_url)
     with engine.begin() as old:
         old.execute(sa.text(OLD[0]))
-    command.upgrade(configuration(settings.database_url), "0004")
+    command.upgrade(configuration(settings.database_url), before)
+    told = {"use": use, "kept": kept}
     with engine.begin() as half:
-        half.execute(sa.text("DELETE FROM short_reasons WHERE use = 'phrase' AND position > :kept"), {"kept": kept})
-    command.upgrade(configuration(settings.database_url), "0005")
+        half.execute(sa.text("DELETE FROM short_reasons WHERE use = :use AND position > :kept"), told)
+    command.upgrade(configuration(settings.database_url), after)
     with engine.begin() as new:
-        there = new.execute(sa.text("SELECT code FROM short_reasons WHERE use = 'phrase' ORDER BY position")).scalars()
-        assert list(there) == [each["code"] for each in table("short_reasons")["phrase"]]
+        there = new.execute(sa.text("SELECT code FROM short_reasons WHERE use = :use ORDER BY position"), {"use": use})
+        assert list(there.scalars()) == [each["code"] for each in table("short_reasons")[use]]
     engine.dispose()
 
 

@@ -154,7 +154,7 @@ StaffPage = Callable[[str], FlaskClient]
 def held(app: Flask) -> VideoSession:
     with db.transaction() as session:
         call = talking(session)
-        service.mark(session, call, "own_will", CheckResult.PROBLEM, at(2))
+        service.mark(session, call, "own_will", CheckResult.PROBLEM, at(2), reason="unclear")
         service.suspect(session, call, ["prompted"], SECRET, at(5))
         return call
 

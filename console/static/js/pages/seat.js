@@ -162,11 +162,12 @@ document.addEventListener("click", (event) => {
   else if ((el = on("[data-answer]"))) pick(el);
   else if ((el = on(".states [data-state]"))) go(el.dataset.state);
   else if ((el = on("[data-snapshot]"))) snap(el);
+  else if ((el = on("[data-mark][data-result=problem]"))) askWhy(el, "question", mark);
   else if ((el = on("[data-mark]"))) mark(el);
   else if ((el = on("[data-ask]"))) show(el.dataset.ask);
   else if ((el = on("a.goto"))) goTo(el, event);
   else if ((el = on("[data-check]"))) check(el.dataset.check.split(" "), { result: el.dataset.result });
-  else if ((el = on("[data-flag]"))) flag(el);
+  else if ((el = on("[data-flag]"))) askWhy(el, "field", checkProblem);
   else if ((el = on("[data-look]"))) look(el);
   else if ((el = on("[data-then]"))) then(el);
 });
@@ -433,11 +434,13 @@ async function snap(button) {
 
 const moment = () => new Date(now()).toISOString(); // of the key, however long the way to the server
 
-async function mark(button) {
+async function mark(button, why = {}) {
   const { mark: item, result } = button.dataset;
   chosen = "";
-  if (await act("mark", { call: session, item, result, at: moment() })) seen("marked");
+  if (await act("mark", { call: session, item, result, at: moment(), ...why })) seen("marked");
 }
+
+const checkProblem = (button, why) => check([button.dataset.flag], { result: "problem", ...why });
 
 /** The words of this question, whatever is next. */
 function show(item) {
@@ -459,16 +462,19 @@ async function check(fields, how) {
   if (await act("check", { call: session, fields, at: moment(), ...how })) seen("checked");
 }
 
-function flag(button) {
+/** Whatever is not in order has a reason of the register (`use`: which ones), and the moment at which it was seen. */
+function askWhy(button, use, then) {
   const dialog = document.querySelector("#flag");
   const form = dialog.querySelector("form");
   const at = moment();
   dialog.querySelector("[data-flag-name]").textContent = button.dataset.title;
   form.reset();
+  for (const offer of form.querySelectorAll("[data-use]")) offer.hidden = offer.disabled = offer.dataset.use !== use;
   form.onsubmit = (event) => {
     event.preventDefault();
     closeDialog(dialog);
-    check([button.dataset.flag], { result: "problem", reason: form.reason.value, words: form["flag-words"].value.trim(), at });
+    const reason = form.querySelector("[name=reason]:checked").value;
+    then(button, { reason, words: form["flag-words"].value.trim(), at });
   };
   openDialog(dialog);
 }
