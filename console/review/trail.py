@@ -16,7 +16,15 @@ from console.evidence.models import KIND_TITLES, Evidence, Kind, Variant
 from console.local_time import LOCAL
 from console.people.models import Staff
 from console.video_seat import facts
-from console.video_seat.models import VERDICT_TITLES, ReasonUse, Recording, ShortReason, Verdict, VideoSession
+from console.video_seat.models import (
+    VERDICT_TITLES,
+    CheckMark,
+    ReasonUse,
+    Recording,
+    ShortReason,
+    Verdict,
+    VideoSession,
+)
 from console.video_seat.script import items_of
 
 RESULTS = {"ok": "正常", "problem": "有问题"}
@@ -61,8 +69,8 @@ def _line(event: CaseEvent, names: dict[str, str], titles: "Titles") -> TrailLin
     return TrailLine(event.at, event.action, event.step or "", who, mark, titles.about(event), call)
 
 
-def people(session: Session, events: Iterable[CaseEvent]) -> dict[str, str]:
-    """``by`` of each line to how people call it."""
+def people(session: Session, events: Iterable[CaseEvent | CheckMark]) -> dict[str, str]:
+    """``by`` of each line or mark to how people call it."""
     everyone = {event.by for event in events}
     numbers = {int(by.removeprefix("staff:")) for by in everyone if by.startswith("staff:")}
     staff = {

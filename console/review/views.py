@@ -31,6 +31,7 @@ from console.video_seat.models import VideoSession
 
 from . import case_page, inbox, service, trail
 from .deadline import sla
+from .differences import differences
 
 bp = Blueprint("review", __name__)
 reviewers = staff_only(Role.REVIEWER, Role.SUPERVISOR)
@@ -98,6 +99,7 @@ def case(case_no: str) -> str:
             call=case_page.chosen(calls, request.args.get("call")),
             begin=max(0, request.args.get("at", 0, type=int)),
             steps=steps_shown(session, found, playable={call.session_no for call in calls}),
+            differences=differences(session, found, stamp()),
             signatures=case_page.signatures(session, found),
             certificates=case_page.certificates(session, found),
             trail=trail.trail(session, found),

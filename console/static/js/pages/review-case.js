@@ -20,7 +20,7 @@ document.querySelector("[data-only-changed]")?.addEventListener("change", (event
 connect("/review", {});
 // a photo beside a fact is looked at in the viewer, not on a page of its own
 document.querySelector("[data-facts]").addEventListener("click", (event) => {
-  const tile = event.target.closest("a.tile");
+  const tile = event.target.closest("a.tile, a.look");
   const picture = tile && document.querySelector(`[data-picture="${tile.getAttribute("href")}"]`);
   if (!picture) return;
   event.preventDefault();
