@@ -179,6 +179,8 @@ def test_what_one_side_does_the_other_side_sees(
     for name in ("静音", "关镜头", "翻转镜头", "设备", "挂断"):
         expect(phone.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
     expect(phone.locator("[data-cue]")).to_be_in_viewport(ratio=1)
+    picture = phone.locator(".big").bounding_box()
+    assert picture and picture["height"] == LANDSCAPE["height"] and picture["width"] > LANDSCAPE["width"] / 2
     assert phone.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
