@@ -150,7 +150,7 @@ if (stage === "before") {
   const usual = [...why.childNodes];
   const block = (text) => {
     button.disabled = Boolean(text) || closed;
-    why.replaceChildren(...(text ? [text] : usual));
+    why.replaceChildren(...(text && !closed ? [text] : usual)); // closed is closed, whatever the devices can do
   };
   block("正在检查摄像头、麦克风、扬声器和网络");
   document.addEventListener("devices-checked", (event) => {
