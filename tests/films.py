@@ -51,10 +51,14 @@ def clapper(
     started_at: datetime = STARTED,
     size: tuple[int, int] = (320, 240),
     fps: int = 15,
+    seen_after: int = 0,
 ) -> Path:
-    """Grey and silent, but white with a beep of 1 kHz for 0.2 s at each of ``claps`` (seconds of this file)."""
+    """Grey and silent, but white with a beep of 1 kHz for 0.2 s at each of ``claps`` (seconds of this file). Only heard for the first
+    ``seen_after`` ms.
+    """
     claps = list(claps)
-    packets = sorted([*_pictures(seconds, claps, size, fps), *_sound(seconds, claps)], key=lambda each: each[2])
+    seen = [(kind, data, at + seen_after, key) for kind, data, at, key in _pictures(seconds, claps, size, fps)]
+    packets = sorted([*seen, *_sound(seconds, claps)], key=lambda each: each[2])
     return written(path, packets, started_at=started_at, size=size)
 
 

@@ -4,8 +4,10 @@
 has little memory, a number of CPU seconds that fits the call, no files of its own and no secrets. Times are ms on the call's clock.
 
 The picture: investor left, witness right, 640 × 480 each, 15 per second at most; below, burned in, date and time of the server
-(Asia/Shanghai) of every second and the line that says who witnesses. Where a side was not recorded stands 重新连接中. VP8 and not
-VP9: 5.6 against 6.8 CPU seconds a minute at this size, and our own writer knows it.
+(Asia/Shanghai) of every second and the line that says who witnesses. Where a side was not recorded stands 录像尚未开始 before its
+first piece, 重新连接中 between two, 录像到此为止 after the last one. A recording begins with sound, its first picture comes with the
+first key frame: until then that picture stands still, so that the film does not begin in the dark. VP8 and not VP9: 5.6 against 6.8
+CPU seconds a minute at this size, and our own writer knows it.
 """
 
 import json
@@ -38,6 +40,9 @@ PANE = (640, 480)
 STRIP = 48  # pixels
 FPS = 15
 KEY_EVERY = 5000  # ms
+LEAD_IN = (
+    3000  # ms that a side's first picture stands still before its time; worker/media/recorder.py waits as long for one
+)
 SILENT_AFTER = 3000  # ms without a picture: what stands still is not shown as if it were now
 AHEAD = 300  # ms; sound and picture of one moment may lie this far apart in a file
 RATE, BLOCK = 48000, 960  # samples a second; in one Opus frame of 20 ms
@@ -46,7 +51,7 @@ VIDEO_BITS, AUDIO_BITS = 900_000, 48_000
 MEMORY = 900 * 1024 * 1024  # bytes of address space; about 180 MB of it are used
 NICE = 10
 
-RECONNECTING, NO_PICTURE = "重新连接中", "没有画面"
+NOT_YET, RECONNECTING, OVER, NO_PICTURE = "录像尚未开始", "重新连接中", "录像到此为止", "没有画面"
 DONE = 0
 
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
@@ -186,9 +191,9 @@ class Reel:
         self._shown: Shot | None = None
         self.sound = Sound()
 
-    def read(self, until: int) -> None:
-        """Decode everything before ``until``."""
-        while self._next is not None and self._next.at < until:
+    def read(self, now: int) -> None:
+        """Decode what is needed to show ``now``: a little more than that, at the beginning as far as the first picture."""
+        while self._next is not None and self._next.at < now + (AHEAD if self._shown or self._pictures else LEAD_IN):
             if self._next.planes is not None:
                 self._pictures.append(self._next)
             elif self._next.sound is not None:
@@ -201,10 +206,24 @@ class Reel:
             self._shown = self._pictures.popleft()
         piece = next((p for p in self.pieces if p.start <= now < p.start + p.length + 1000 // FPS), None)
         if piece is None:
-            return RECONNECTING
+            return self._why_not(now)
+        if self._shown is None and (first := self._coming(piece)) is not None:
+            return first
         if self._shown is None or self._shown.at < piece.start or now - self._shown.at > SILENT_AFTER:
             return NO_PICTURE
         return self._shown
+
+    def _why_not(self, now: int) -> str:
+        """Words for a time that no piece covers."""
+        if not self.pieces or now < self.pieces[0].start:
+            return NOT_YET
+        last = self.pieces[-1]
+        return OVER if now >= last.start + last.length else RECONNECTING
+
+    def _coming(self, piece: Piece) -> Shot | None:
+        """The very first picture of this side, while only its sound is there."""
+        first = self._pictures[0] if self._pictures else None
+        return first if first is not None and first.at <= piece.start + LEAD_IN else None
 
     def _decoded(self) -> Iterator[Shot]:
         for piece in self.pieces:
@@ -397,7 +416,7 @@ def make(plan: Plan, descriptor: int) -> None:
     block, due = BLOCK * 1000 // RATE, 0.0
     for now in range(0, plan.length, block):
         for reel in reels:
-            reel.read(now + AHEAD)
+            reel.read(now)
         if now + block > due:
             at = round(due)
             due += 1000 / FPS

@@ -107,6 +107,27 @@ def test_what_was_not_recorded_is_a_dark_panel_while_the_other_side_goes_on(show
     assert np.median(shown.pane(GAP[1] + 1000, 0)) > 40
 
 
+def test_the_film_begins_with_a_picture_though_sound_comes_first_and_stays_on_its_clock(tmp_path: Path) -> None:
+    """As the node records: sound from the first moment on, the picture with the first key frame."""
+    piece = Piece(0, 3000)
+    seen_late = films.clapper(tmp_path / "i.webm", seconds=2.2, claps=[1.0], seen_after=800)
+    later = films.clapper(tmp_path / "w.webm", seconds=1.5, claps=[])
+    takes = {"investor": [(piece, seen_late)], "witness": [(Piece(1500, 1500), later)]}
+    shown = Shown.of(made(takes, tmp_path / "out.webm", length=3000))
+    assert np.median(shown.pane(0, 0)) > 40 > np.median(shown.pane(0, 1)), (
+        "the first picture; the other side is not there yet"
+    )
+    assert shown.flash(0) == pytest.approx(1800, abs=100), "nothing is earlier for it"
+    assert shown.beeps() == pytest.approx(1000, abs=100)
+
+
+def test_a_side_whose_picture_comes_much_later_shows_none_before(tmp_path: Path) -> None:
+    seen_late = films.clapper(tmp_path / "i.webm", seconds=1, claps=[], seen_after=room.LEAD_IN + 500)
+    takes = {"investor": [(Piece(0, 5000), seen_late)], "witness": []}
+    shown = Shown.of(made(takes, tmp_path / "out.webm", length=5000))
+    assert np.median(shown.pane(room.LEAD_IN + 400, 0)) < 40 < np.median(shown.pane(room.LEAD_IN + 700, 0))
+
+
 def test_the_panel_says_why(shown: Shown) -> None:
     assert shown.pane(sum(GAP) // 2, 0)[200:280, 220:420].max() > 180
 
