@@ -18,7 +18,7 @@ from console.review import case_page
 from console.stamp import Stamp
 from console.video_seat import challenges, controls, copies, service, texts, timeline
 from console.video_seat.controls import State
-from console.video_seat.models import CheckMark, CheckResult, Verdict, VideoSession
+from console.video_seat.models import CheckMark, CheckResult, Suspicion, Verdict, VideoSession
 from console.video_seat.timeline import Switch
 from tests import films
 from tests.review.given import case_in_review, video_of
@@ -198,6 +198,16 @@ def test_moments_lead_into_the_call_they_belong_to(as_staff, call, earlier):
         assert f'href="{address(call)}?call={each.session_no}&at={at}#pl-t"' in page
     begun = as_staff("qinlang").get(f"{address(call)}?call={earlier.session_no}&at=2000").text
     assert 'data-begin="2000"' in begun
+
+
+def test_the_moments_of_a_suspicion_lead_into_the_call(as_staff, call):
+    with transaction() as session:
+        found = session.get_one(VideoSession, call.id)
+        raised = Suspicion(session=found, branch_id=found.case.branch_id, raised_at=NOW)
+        raised.raised_by, raised.raised_person = found.witness_id, found.witness_person
+        session.add(raised)
+    page = html.unescape(as_staff("fangyi").get(f"/seat/held?call={call.session_no}").text)
+    assert f'href="{address(call)}?call={call.session_no}&at=4000#pl-t"' in page
 
 
 def test_a_call_without_recordings_has_no_links_and_the_call_of_another_case_is_not_there(as_staff, call):
