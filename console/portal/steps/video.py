@@ -4,6 +4,7 @@ The witness's verdict finishes the step, never the investor.
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from math import ceil
@@ -16,6 +17,7 @@ from werkzeug.wrappers import Response
 from console import live
 from console.access import case_or_404, investor_only, stamp
 from console.cases.models import Case, Status
+from console.cases.transitions import IllegalTransition
 from console.config import Settings, VideoHours
 from console.db import transaction
 from console.evidence.models import Evidence
@@ -180,8 +182,8 @@ def routes(bp: Blueprint) -> None:
 
 @investor_only
 def join_queue(case_no: str) -> Response:
-    """开始视频通话"""
-    with transaction() as session:
+    """开始视频通话. Pressed again on a page that is older than the case, it leads to where the case stands; so does 退出排队."""
+    with suppress(IllegalTransition), transaction() as session:
         queue_up(session, case_or_404(session, case_no))
     return _back(case_no)
 
@@ -189,7 +191,7 @@ def join_queue(case_no: str) -> Response:
 @investor_only
 def leave_queue(case_no: str) -> Response:
     """退出排队"""
-    with transaction() as session:
+    with suppress(IllegalTransition), transaction() as session:
         queues.leave(session, case_or_404(session, case_no), stamp())
     return _back(case_no)
 

@@ -281,7 +281,7 @@ function heard(pushed) {
   switches?.told(pushed.switches);
   if (event === "marked" || event === "text" || event === "challenge") lookAfterCall();
   else if (event === "moved") call?.reconnect();
-  else if (event === "back") toast("已重新接通，请继续。", "ok", { seconds: 3 });
+  else if (event === "back" && call?.state !== State.CLOSED) toast("已重新接通，请继续。", "ok", { seconds: 3 });
   else if (event === "restarted") location.reload(); // name, licence and consent are shown anew
   else if (event === "ended") setTimeout(follow, 600); // the push that the case moved usually comes first
 }
