@@ -173,7 +173,7 @@ PLAIN: dict[str, tuple[str, str, str]] = {
     Action.DECLINE_RECORDING: ("没有同意录音录像", "，视频结束", ""),
     Action.PASS_VIDEO: ("视频验证通过", "", "ok"),
     Action.SUSPECT: ("资料需要进一步核实", "，我们会联系您", ""),
-    Action.RELEASE: ("资料核实完成", "，请继续视频验证，您已排在最前", ""),
+    Action.RELEASE: ("资料核实完成", "，已回到排队，优先接通", ""),
     Action.APPROVE: ("复核通过", "，业务已办结", "ok"),
     Action.ABANDON: ("已放弃", "", ""),
 }
