@@ -28,7 +28,9 @@ from .models import CallEventKind, VideoSession
 
 BLOCK_MS = 500  # the longest wait for events; between two waits the calls are looked after
 LOOK_EVERY = 1.0  # seconds
-NODE_PATIENCE = 1.0  # seconds without the node's heartbeat, after it has run out: Redis may just have come back
+NODE_PATIENCE = (
+    1.5  # seconds without the node's heartbeat (one a second), after it has run out: Redis may just have come back
+)
 PAGE_PATIENCE = 5.0  # seconds: a page that is loaded again, or a web process that is started again, is nobody's going
 HEARD_KEY = "media:heard"  # the last event that some process has taken in
 CATCH_UP_MS = 3600 * 1000

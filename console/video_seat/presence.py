@@ -10,6 +10,7 @@ PROCESS = secrets.token_hex(6)
 PROCESS_LIVES = 15  # seconds after its last sign of life
 KEPT = 24 * 3600  # seconds
 log = structlog.get_logger()
+here: dict[str, set[str]] = {}  # the open sockets of this process, by whose they are: Redis may forget them
 
 
 def of_case(case_no: str) -> str:
@@ -22,14 +23,18 @@ def of_staff(staff_id: int) -> str:
 
 def arrived(redis: Redis, who: str, socket_id: str) -> None:
     """A page of ``who`` opened its socket. Without Redis nobody is counted: the line alone tells then."""
+    here.setdefault(who, set()).add(socket_id)
     try:
-        redis.hset(_key(who), f"{PROCESS}/{socket_id}", 1)
-        redis.expire(_key(who), KEPT)
+        _tell(redis, who)
     except RedisError as error:
         log.warning("presence_lost", error=type(error).__name__)
 
 
 def left(redis: Redis, who: str, socket_id: str) -> None:
+    if not (others := here.get(who, set()) - {socket_id}):
+        here.pop(who, None)
+    else:
+        here[who] = others
     try:
         redis.hdel(_key(who), f"{PROCESS}/{socket_id}")
     except RedisError as error:
@@ -37,8 +42,18 @@ def left(redis: Redis, who: str, socket_id: str) -> None:
 
 
 def still_here(redis: Redis) -> None:
-    """This process lives, and with it the sockets it holds. Raises RedisError."""
-    redis.set(f"presence:process:{PROCESS}", 1, ex=PROCESS_LIVES)
+    """This process lives, and with it the sockets it holds; a Redis that was emptied is told of them anew. Raises RedisError."""
+    key = f"presence:process:{PROCESS}"
+    if not redis.exists(key):
+        for who in list(here):
+            _tell(redis, who)
+    redis.set(key, 1, ex=PROCESS_LIVES)
+
+
+def _tell(redis: Redis, who: str) -> None:
+    if sockets := here.get(who):
+        redis.hset(_key(who), mapping={f"{PROCESS}/{socket_id}": "1" for socket_id in sockets})
+        redis.expire(_key(who), KEPT)
 
 
 def there(redis: Redis, who: str) -> bool | None:

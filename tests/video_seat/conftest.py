@@ -12,6 +12,7 @@ from redis import Redis
 from console import db, live
 from console.queues import service as queues
 from console.queues.models import SeatState
+from console.video_seat import presence
 from tests.queues.given import at_the_video
 from tests.video_seat.node import PretendNode
 from tests.world import AT, stamp
@@ -61,6 +62,7 @@ def redis(app: Flask, redis_url: str) -> Iterator[Redis]:
     """The application with a Redis that answers."""
     with Redis.from_url(redis_url) as client:
         app.extensions["redis"] = client
+        presence.here.clear()  # pages of the tests before this one
         yield client
 
 

@@ -25,7 +25,7 @@ class PretendNode:
         self._segments: dict[tuple[str, str], int] = {}
         self._redis = Redis.from_url(redis_url)
         self._stop = threading.Event()
-        self._beat()
+        self.beat()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -41,7 +41,7 @@ class PretendNode:
             time.sleep(0.01)
         return session_no in self.ended
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         state = {"free": self.free, "calls": len(self.calls), "cpu": "0.1", "draining": 0}
         self._redis.hset(f"media:node:{self.name}", mapping=state)
         self._redis.zadd("media:nodes", {self.name: self._redis.time()[0]})
