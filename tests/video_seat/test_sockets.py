@@ -159,7 +159,7 @@ def test_an_empty_queue_or_a_stale_page_holds_no_place_at_the_media_node(
     node: PretendNode, witness: Open, queued: Callable[[str], str]
 ) -> None:
     node.free = 1
-    node._beat()
+    node.beat()
     seat = witness("luwenshan").sit()
     assert seat.act("answer_next")["call"] is None
     assert seat.act("answer_next", fence=0)["code"] == "seat_lost"
