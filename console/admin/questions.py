@@ -186,13 +186,14 @@ class Questions(KeptByHeadOffice):
         "step": "佐证的步骤",
         "field": "佐证的信息",
         "kinds": "须抓拍",
+        "every_kind": "所选的每种都要",
         "required": "必问",
         "frame": "投资者屏幕显示证件框",
     }
     column_formatters: ClassVar = {
         "drawn": lambda v, c, question, n: "随机" if question.drawn else "固定",
         "step": lambda v, c, question, n: STEP_TITLES.get(question.step, "无"),
-        "kinds": lambda v, c, question, n: "或".join(
+        "kinds": lambda v, c, question, n: ("和" if question.every_kind else "或").join(
             KIND_TITLES[kind] for kind in script.SNAPSHOTS if kind in question.kinds
         ),
         "required": lambda v, c, question, n: "必问" if question.required else "可不问",
@@ -202,7 +203,7 @@ class Questions(KeptByHeadOffice):
     column_default_sort: ClassVar = [("version_id", True), ("position", False), ("id", False)]
     form_columns = (
         *("version", "key", "title", "position", "say", "cue", "expects", "drawn", "required"),
-        *("kinds", "frame", "step", "field", "remove"),
+        *("kinds", "every_kind", "frame", "step", "field", "remove"),
     )
     form_extra_fields: ClassVar = {
         "version": QuerySelectField("草稿", [InputRequired("请选择草稿。")], query_factory=drafts),
@@ -211,9 +212,9 @@ class Questions(KeptByHeadOffice):
         "cue": TextAreaField("投资者屏幕上显示", [InputRequired("请填写。"), Length(max=120)]),
         "expects": TextAreaField("判定要点", [Length(max=200)]),
         "kinds": SelectMultipleField(
-            "须抓拍其中一种",
+            "须抓拍",
             choices=[SelectChoice(kind.value, KIND_TITLES[kind]) for kind in script.SNAPSHOTS],
-            description="都不选则以录像时刻为证。",
+            description="选几种则有其中一种即可，除非下面勾选每种都要。都不选则以录像时刻为证。",
         ),
         "step": SelectField(
             "佐证的步骤", choices=[SelectChoice("", "无"), *(SelectChoice(k, t) for k, t in STEP_TITLES.items())]

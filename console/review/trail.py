@@ -105,6 +105,8 @@ class Titles:
 
     def _question(self, detail: dict[str, Any]) -> str:
         title = self._calls.get(detail["session"], {}).get(detail["item"], detail["item"])
+        if detail.get("better"):
+            return f"{title}，改用更清楚的抓拍"
         why = self._why(ReasonUse.QUESTION, detail)
         return "，".join(filter(None, (title, RESULTS.get(detail["result"], ""), why)))
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.cases.models import Case
@@ -84,8 +84,8 @@ class Question(Base):
     """One question of a version. ``say`` and ``cue`` may hold {broker} {witness} {licence} {business}.
 
     ``drawn``: of the random pool. ``expects``: what counts as an answer. ``step``, ``field``: what its answer vouches for.
-    ``kinds``: it counts only with a snapshot of one of these kinds; with none, with a moment of the recording. ``frame``: the
-    investor's page draws a frame to hold the card into.
+    ``kinds``: it counts only with a snapshot of one of these kinds, with ``every_kind`` of each of them; with none, with a moment of
+    the recording. ``frame``: the investor's page draws a frame to hold the card into.
     """
 
     __tablename__ = "questions"
@@ -102,6 +102,7 @@ class Question(Base):
     step: Mapped[str] = mapped_column(String(40), default="")
     field: Mapped[str] = mapped_column(String(20), default="")
     kinds: Mapped[list[str]] = mapped_column(default=list)
+    every_kind: Mapped[bool] = mapped_column(default=False, server_default=false())
     frame: Mapped[bool] = mapped_column(default=False)
     version: Mapped[QuestionVersion] = relationship(back_populates="questions")
     __table_args__ = (UniqueConstraint("version_id", "key"),)
@@ -215,7 +216,7 @@ class CheckResult(StrEnum):
 
 class CheckMark(Base):
     """A question of the call (``item`` is its key) or a field of 信息核验 (``field:name``), looked at: with the moment (server time)
-    or the snapshot that proves it (V6). The latest mark of an item counts. ``reason`` and ``words`` say what is wrong.
+    and the snapshots that prove it (V6). The latest mark of an item counts. ``reason`` and ``words`` say what is wrong.
     """
 
     __tablename__ = "check_marks"
@@ -224,12 +225,21 @@ class CheckMark(Base):
     item: Mapped[str] = mapped_column(String(40))
     result: Mapped[CheckResult]
     at: Mapped[datetime]
-    snapshot_id: Mapped[int | None] = mapped_column(ForeignKey("evidence.id"))
     reason: Mapped[str] = mapped_column(String(60), default="")
     words: Mapped[str | None] = mapped_column(EncryptedText("check_mark.words"))
     by: Mapped[str] = mapped_column(String(40))
     session: Mapped[VideoSession] = relationship(back_populates="marks")
-    snapshot: Mapped[Evidence | None] = relationship()
+    snapshots: Mapped[list[Evidence]] = relationship(
+        secondary="mark_snapshots", order_by="Evidence.id", lazy="selectin"
+    )
+
+
+class MarkSnapshot(Base):
+    """A picture that proves a mark."""
+
+    __tablename__ = "mark_snapshots"
+    mark_id: Mapped[int] = mapped_column(ForeignKey("check_marks.id"), primary_key=True)
+    evidence_id: Mapped[int] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
 
 
 class Recording(Base):

@@ -27,7 +27,7 @@ from .models import (
     ShortReason,
     VideoSession,
 )
-from .snapshots import SNAPSHOTS
+from .snapshots import SNAPSHOTS, Needs
 
 STEP = 10  # between the places of two fixed questions, so that a draft can put one in between
 WORDS = {
@@ -110,6 +110,8 @@ def _faults_of(question: Question, version: QuestionVersion) -> list[str]:
         said.append(f"“{question.title}”指向的步骤这个业务没有")
     if not set(question.kinds) <= set(SNAPSHOTS):
         said.append(f"“{question.title}”的抓拍种类无效")
+    if question.every_kind and len(set(question.kinds)) < 2:
+        said.append(f"“{question.title}”要求所选抓拍每种都有，请至少选两种")
     return said
 
 
@@ -225,7 +227,7 @@ class Item:
     say: str
     cue: str
     expects: str
-    by_snapshot: frozenset[Kind]
+    pictures: Needs
     frame: bool
     required: bool
     drawn: bool
@@ -258,7 +260,7 @@ def _item(number: int, question: Question, names: dict[str, str]) -> Item:
         say=question.say.format(**names),
         cue=question.cue.format(**names),
         expects=question.expects,
-        by_snapshot=frozenset(Kind(kind) for kind in question.kinds),
+        pictures=Needs(frozenset(Kind(kind) for kind in question.kinds), question.every_kind),
         frame=question.frame,
         required=question.required,
         drawn=question.drawn,

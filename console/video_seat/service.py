@@ -23,10 +23,10 @@ from console.queues.models import Seat, Ticket
 from console.stamp import Stamp
 
 from . import facts, script, timeline
-from .locks import Locks
+from .locks import Locks, marks_of
 from .models import CheckMark, CheckResult, ReasonUse, Recording, Suspicion, Verdict, VideoSession
 from .script import Item, items_of
-from .snapshots import SNAPSHOTS, best, shots_for
+from .snapshots import SNAPSHOTS
 from .words import NOTE, REMARK, WORDS, written
 
 
@@ -53,13 +53,16 @@ class UnknownItem(Problem):
 
 
 class SnapshotMissing(Problem):
-    """The item is proved by a snapshot and there is none of this call."""
+    """The item is proved by snapshots and this call has not all that are needed. ``taken``: those it has."""
 
     status, code = 422, "snapshot_missing"
 
-    def __init__(self, item: Item):
-        keys = "、".join(f"{shot.key} {shot.title}" for shot in shots_for(item.by_snapshot))
-        super().__init__(item.key, text=f"第 {item.number} 项“{item.title}”须有抓拍，请先抓拍（{keys}），再标记。")
+    def __init__(self, item: Item, taken: list[Evidence]):
+        needs = item.pictures
+        each = f"{'、'.join(shot.title for shot in needs.shots)}各一张" if needs.every else ""
+        keys = "、".join(f"{shot.key} {shot.title}" for shot in needs.lacking(taken) or needs.shots)
+        told = f"第 {item.number} 项“{item.title}”须有{each}抓拍，请先抓拍（{keys}），再标记。"
+        super().__init__(item.key, text=told)
 
 
 class UnknownShortReason(Problem):
@@ -208,7 +211,35 @@ def take_snapshot(
     )
     kept.warnings = clarity.warnings if clarity else []
     evidence.note_kept(call.case, kept, stamp, Happening.SNAPSHOT_TAKEN)
+    _prove_better(session, call, stamp)
     return kept
+
+
+def _prove_better(session: Session, call: VideoSession, stamp: Stamp) -> None:
+    """What was marked in order with a picture that cannot be read is proved by one that can, as soon as there is one: the mark is
+    written again, with the moment it had.
+    """
+    marks, taken = marks_of(call), that_count(call, snapshots(session, call))
+    for item in items_of(call):
+        made = marks.get(item.key)
+        if made is None or made.result is not CheckResult.OK:
+            continue
+        better = item.pictures.improved(made.snapshots, taken)
+        if {picture.id for picture in better} == {picture.id for picture in made.snapshots}:
+            continue
+        call.marks.append(CheckMark(item=item.key, result=made.result, at=made.at, by=stamp.by, snapshots=better))
+        told = {"item": item.key, "result": made.result.value, "pictures": _names(better), "better": True}
+        note(call.case, Happening.CHECK_MARKED, stamp, session=call.session_no, **told)
+    session.flush()
+
+
+def that_count(call: VideoSession, taken: list[Evidence]) -> list[Evidence]:
+    """Those of the conversation that counts."""
+    return [picture for picture in taken if timeline.counts(call, picture.kept_at)]
+
+
+def _names(pictures: list[Evidence]) -> list[str]:
+    return [picture.public_id for picture in pictures]
 
 
 def taken_by(session: Session, call: VideoSession, press: str) -> Evidence | None:
@@ -236,24 +267,23 @@ def mark(
     """An item is in order, or is not, at this moment of the recording (``at``, default now): then ``reason`` is the code of a short
     reason.
 
-    An item that is proved by a snapshot takes the best fitting one of this call when none is named. Raises UnknownItem,
-    UnknownShortReason, TooLong, SnapshotMissing, NotAcknowledged.
+    An item that is proved by snapshots takes the best fitting ones of this call; ``snapshot`` goes before others of its kind.
+    Raises UnknownItem, UnknownShortReason, TooLong, SnapshotMissing, NotAcknowledged.
     """
     _require_live(call)
     item = _item(call, item_key)
     if call.acknowledged_at is None:
         raise NotAcknowledged(call.session_no)
-    if item.by_snapshot:
-        taken = [p for p in snapshots(session, call) if timeline.counts(call, p.kept_at)]
-        fitting = [p for p in taken if p.kind in item.by_snapshot]
-        if snapshot is not None and snapshot not in fitting:
-            raise SnapshotMissing(item)
-        snapshot = snapshot or best(fitting)
-        if snapshot is None and result is CheckResult.OK:
-            raise SnapshotMissing(item)
+    fitting = item.pictures.of(that_count(call, snapshots(session, call))) if item.pictures else []
+    if snapshot is not None and item.pictures and snapshot not in fitting:
+        raise SnapshotMissing(item, fitting)
+    if result is CheckResult.OK and item.pictures.lacking(fitting):
+        raise SnapshotMissing(item, fitting)
+    proofs = item.pictures.proofs(fitting, snapshot) or ([snapshot] if snapshot is not None else [])
     why = _why(session, ReasonUse.QUESTION, result, reason, words)
-    made = _write_mark(session, call, item.key, result, at, stamp, snapshot=snapshot, **why)
-    told = {"item": item.key, "result": result.value} | ({"reason": reason} if why["reason"] else {})
+    made = _write_mark(session, call, item.key, result, at, stamp, snapshots=proofs, **why)
+    told: dict[str, Any] = {"item": item.key, "result": result.value}
+    told |= ({"reason": reason} if why["reason"] else {}) | ({"pictures": _names(proofs)} if proofs else {})
     note(call.case, Happening.CHECK_MARKED, stamp, session=call.session_no, **told)
     return made
 

@@ -25,10 +25,56 @@ SHOTS = (
 SNAPSHOTS = tuple(shot.kind for shot in SHOTS)
 
 
-def shots_for(kinds: Iterable[Kind]) -> list[Shot]:
-    """What can be taken for an item that is proved by one of ``kinds``."""
-    wanted = set(kinds)
-    return [shot for shot in SHOTS if shot.kind in wanted]
+@dataclass(frozen=True)
+class Needs:
+    """The pictures without which an item is not in order: one of ``kinds``, or with ``every`` one of each. False when none."""
+
+    kinds: frozenset[Kind] = frozenset()
+    every: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds)
+
+    @property
+    def shots(self) -> list[Shot]:
+        return [shot for shot in SHOTS if shot.kind in self.kinds]
+
+    @property
+    def groups(self) -> list[frozenset[Kind]]:
+        """One picture of each group is needed."""
+        if self.every:
+            return [frozenset({shot.kind}) for shot in self.shots]
+        return [self.kinds] if self.kinds else []
+
+    def of(self, taken: Iterable[Evidence]) -> list[Evidence]:
+        return [picture for picture in taken if picture.kind in self.kinds]
+
+    def lacking(self, taken: list[Evidence]) -> list[Shot]:
+        """What could still be taken, for every group that has none."""
+        there = {picture.kind for picture in taken}
+        open_groups = [group for group in self.groups if not group & there]
+        return [shot for shot in SHOTS if any(shot.kind in group for group in open_groups)]
+
+    def proofs(self, taken: list[Evidence], chosen: Evidence | None = None) -> list[Evidence]:
+        """The best of each group; ``chosen`` goes before the others of its group."""
+        found = []
+        for group in self.groups:
+            own = chosen if chosen is not None and chosen.kind in group else best(_in(group, taken))
+            found += [own] if own is not None else []
+        return found
+
+    def improved(self, held: list[Evidence], taken: list[Evidence]) -> list[Evidence]:
+        """``held``, each that cannot be read exchanged for the latest of its group that can."""
+        found = []
+        for group in self.groups:
+            own, other = best(_in(group, held)), best(_in(group, taken))
+            better = own is None or (own.warnings and other is not None and not other.warnings)
+            found += [each for each in [other if better else own] if each is not None]
+        return found
+
+
+def _in(group: frozenset[Kind], pictures: list[Evidence]) -> list[Evidence]:
+    return [picture for picture in pictures if picture.kind in group]
 
 
 def to_retake(taken: list[Evidence]) -> list[Evidence]:

@@ -47,7 +47,7 @@ def publish(admin: FlaskClient, draft: QuestionVersion, **more: str) -> str:
 
 def form_of(question: Question, **changes: str) -> dict[str, object]:
     texts = {name: getattr(question, name) for name in ("key", "title", "say", "cue", "expects", "step", "field")}
-    ticks = {name: "y" for name in ("drawn", "required", "frame") if getattr(question, name)}
+    ticks = {name: "y" for name in ("drawn", "required", "every_kind", "frame") if getattr(question, name)}
     return {**texts, **ticks, "position": question.position, "kinds": question.kinds} | changes
 
 

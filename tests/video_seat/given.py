@@ -66,7 +66,8 @@ def snapped(session: Session, call: VideoSession, kind: Kind, folder: Path, when
 def all_in_order(session: Session, call: VideoSession, folder: Path, *but: str) -> None:
     """Everything proved, as a careful witness does it; ``but`` these items."""
     snapped(session, call, Kind.SNAPSHOT_FACE, folder)
-    snapped(session, call, Kind.SNAPSHOT_ID, folder)
+    snapped(session, call, Kind.SNAPSHOT_ID_FRONT, folder)
+    snapped(session, call, Kind.SNAPSHOT_ID_BACK, folder)
     for item in items_of(call):
         if item.key not in but:
             service.mark(session, call, item.key, CheckResult.OK, at(item.number))

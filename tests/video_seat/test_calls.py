@@ -87,7 +87,7 @@ def test_an_item_proved_by_a_picture_takes_the_latest_fitting_snapshot(session: 
         service.mark(session, call, "same_person", CheckResult.OK, at(1))
     snapped(session, call, Kind.SNAPSHOT_FACE, tmp_path)
     better = snapped(session, call, Kind.SNAPSHOT_FACE, tmp_path)
-    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshot is better
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshots == [better]
 
 
 def test_a_snapshot_of_an_earlier_call_proves_nothing_now(session: Session, tmp_path: Path) -> None:

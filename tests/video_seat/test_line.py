@@ -333,4 +333,4 @@ def test_a_snapshot_of_before_counts_in_a_conversation_that_goes_on(session: Ses
     shot = snapped(session, call, Kind.SNAPSHOT_FACE, tmp_path)
     hears(session, call, LOST, 3, segment=1)
     hears(session, call, CONNECTED, 3.2, segment=2)
-    assert service.mark(session, call, "same_person", CheckResult.OK, at(4)).snapshot is shot
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(4)).snapshots == [shot]

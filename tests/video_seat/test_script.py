@@ -100,7 +100,8 @@ def test_what_cannot_be_asked_cannot_be_published(session: Session) -> None:
     draft.questions[0].say = "您好，{nobody}"
     draft.questions[1].step = "exchanges"
     draft.questions[2].kinds = ["recording"]
-    assert len(script.faults(draft)) == 4
+    draft.questions[3].kinds = ["snapshot_face"]
+    assert len(script.faults(draft)) == 5
 
 
 @pytest.mark.parametrize("verb", ["update", "delete", "insert"])
@@ -187,6 +188,28 @@ def test_an_instance_from_before_gets_the_words_on_offer_once(
     engine.dispose()
 
 
+def test_an_instance_from_before_keeps_what_its_questions_need_and_what_proved_its_marks(tmp_path) -> None:
+    settings = Settings.from_env({"CONSOLE_HOME": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/old.db"})
+    command.upgrade(configuration(settings.database_url), "0003")
+    engine = sa.create_engine(settings.database_url)
+    now = {"now": datetime.now(UTC).replace(tzinfo=None)}
+    with engine.begin() as old:
+        for statement in (*OLD, *OLD_PROOF):
+            old.execute(sa.text(statement), now if ":now" in statement else {})
+    command.upgrade(configuration(settings.database_url), "0011")
+    with engine.begin() as new:
+        assert new.execute(sa.text("SELECT * FROM mark_snapshots")).all() == [(1, 7)]
+        assert new.scalar(sa.text("SELECT count(*) FROM check_marks")) == 2
+        assert set(new.execute(sa.text("SELECT every_kind FROM questions")).scalars()) == {0}
+    engine.dispose()
+
+
+OLD_PROOF = (
+    "INSERT INTO evidence (id, public_id, case_id, kind, variant, state, warnings, media_type, size, sha256, path, facts, by, kept_at)"
+    " VALUES (7, 'a', 1, 'snapshot_face', 'original', 'ready', '[]', 'image/png', 1, 'x', 'x', '{}', 'staff:1', :now)",
+    "INSERT INTO check_marks (id, session_id, item, result, at, snapshot_id, by)"
+    " VALUES (1, 1, 'same_person', 'ok', :now, 7, 'staff:1'), (2, 1, 'own_will', 'ok', :now, NULL, 'staff:1')",
+)
 OLD = (
     "INSERT INTO brokers (id, broker_no, name, phone) VALUES (1, '1', 'x', '')",
     "INSERT INTO branches (id, broker_id, code, name, address, phone, opens_at, closes_at)"

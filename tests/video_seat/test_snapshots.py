@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
+from console.cases.models import CaseEvent
+from console.cases.trail import Happening
 from console.evidence import service as evidence
 from console.evidence.clarity import Clarity
 from console.evidence.models import Evidence, Kind
 from console.video_seat import service
+from console.video_seat.locks import marks_of
 from console.video_seat.models import CheckResult, VideoSession
 from console.video_seat.snapshots import SHOTS, SNAPSHOTS, to_retake
 from tests.video_seat.conftest import Socket, Witness
@@ -76,30 +79,67 @@ def test_a_warned_snapshot_is_to_be_taken_again_until_a_clear_one_of_its_kind_fo
     assert to_retake(service.snapshots(session, call)) == []
 
 
-@pytest.mark.parametrize("kind", [Kind.SNAPSHOT_ID_FRONT, Kind.SNAPSHOT_ID_BACK, Kind.SNAPSHOT_ID])
-def test_the_id_shown_is_proved_by_either_side_or_by_the_card_in_the_hand(
-    session: Session, tmp_path: Path, kind: Kind
+def test_the_id_shown_is_proved_by_both_of_its_sides(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    for kind, lacks in ((Kind.SNAPSHOT_ID, "Z 正面、C 反面"), (Kind.SNAPSHOT_ID_BACK, "Z 正面")):
+        shot(session, call, kind, tmp_path)
+        with pytest.raises(service.SnapshotMissing) as refused:
+            service.mark(session, call, "id_original", CheckResult.OK, at(2))
+        assert f"须有正面、反面各一张抓拍，请先抓拍（{lacks}）" in refused.value.text
+    shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path)
+    made = service.mark(session, call, "id_original", CheckResult.OK, at(2))
+    assert [picture.kind for picture in made.snapshots] == [Kind.SNAPSHOT_ID_FRONT, Kind.SNAPSHOT_ID_BACK]
+
+
+@pytest.mark.parametrize("kind", [Kind.SNAPSHOT_FACE, Kind.SNAPSHOT_FULL])
+def test_the_person_is_proved_by_the_face_or_by_the_whole_picture(session: Session, tmp_path: Path, kind: Kind) -> None:
+    call = talking(session)
+    with pytest.raises(service.SnapshotMissing) as refused:
+        service.mark(session, call, "same_person", CheckResult.OK, at(2))
+    assert "须有抓拍，请先抓拍（F 人脸、G 整幅）" in refused.value.text
+    taken = shot(session, call, kind, tmp_path)
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshots == [taken]
+
+
+def test_a_readable_retake_becomes_the_proof_of_what_was_marked_before_and_the_trail_says_so(
+    session: Session, tmp_path: Path
 ) -> None:
     call = talking(session)
+    front = shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path, BLURRED)
+    back = shot(session, call, Kind.SNAPSHOT_ID_BACK, tmp_path)
+    first = service.mark(session, call, "id_original", CheckResult.OK, at(2))
+    shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path, BLURRED)
+    assert marks_of(call)["id_original"].snapshots == first.snapshots == [front, back]
+    clear = shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path)
+    now = marks_of(call)["id_original"]
+    assert (now.snapshots, now.at, now.result) == ([clear, back], first.at, CheckResult.OK)
+    assert first.snapshots == [front, back], "what was marked then stays as it was"
+    line = session.query(CaseEvent).filter_by(action=Happening.CHECK_MARKED).order_by(CaseEvent.id.desc()).first()
+    assert line is not None and line.detail["better"] and line.detail["pictures"] == [clear.public_id, back.public_id]
+
+
+def test_a_readable_proof_stays_and_so_does_that_of_a_problem(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    clear = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path)
+    shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path, BLURRED)
+    service.mark(session, call, "same_person", CheckResult.OK, at(2))
+    service.mark(session, call, "id_original", CheckResult.PROBLEM, at(2), reason="not_shown")
     shot(session, call, Kind.SNAPSHOT_FACE, tmp_path)
-    with pytest.raises(service.SnapshotMissing) as refused:
-        service.mark(session, call, "id_original", CheckResult.OK, at(2))
-    assert "D 手持证件、Z 正面、C 反面" in refused.value.text
-    taken = shot(session, call, kind, tmp_path)
-    assert service.mark(session, call, "id_original", CheckResult.OK, at(2)).snapshot is taken
+    shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path)
+    assert marks_of(call)["same_person"].snapshots == [clear] and len(call.marks) == 2
 
 
 def test_the_clear_snapshot_proves_an_item_before_a_later_blurred_one(session: Session, tmp_path: Path) -> None:
     call = talking(session)
     clear = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path)
     shot(session, call, Kind.SNAPSHOT_FACE, tmp_path, BLURRED)
-    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshot is clear
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshots == [clear]
 
 
 def test_a_blurred_snapshot_proves_an_item_when_there_is_no_other(session: Session, tmp_path: Path) -> None:
     call = talking(session)
     only = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path, BLURRED)
-    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshot is only
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshots == [only]
 
 
 # --- as the page asks

@@ -302,7 +302,8 @@ def test_pass_is_refused_while_items_are_missing_then_ends_the_call_everywhere(
     seat, page, call = connected(witness, investor)
     assert seat.act("pass", call=call)["code"] == "items_missing"
     seat.act("snapshot", call=call, kind="snapshot_face")
-    seat.act("snapshot", call=call, kind="snapshot_id")
+    seat.act("snapshot", call=call, kind="snapshot_id_front")
+    seat.act("snapshot", call=call, kind="snapshot_id_back")
     for item in questions():
         seat.act("mark", call=call, item=item.key, result="ok")
     page.heard("case")

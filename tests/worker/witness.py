@@ -63,7 +63,7 @@ class Witness:
 
     async def pass_video(self) -> None:
         """Everything in order, with the pictures that prove it."""
-        for kind in (Kind.SNAPSHOT_FACE, Kind.SNAPSHOT_ID):
+        for kind in (Kind.SNAPSHOT_FACE, Kind.SNAPSHOT_ID_FRONT, Kind.SNAPSHOT_ID_BACK):
             await self._ask("snapshot", call=self.call, kind=kind.value)
         fields, questions = await asyncio.to_thread(asked_by, self.call)
         await self._ask("check", call=self.call, fields=fields, result="ok")

@@ -162,7 +162,8 @@ def _fill() -> None:
         version_id = _added(versions, set_id=set_id, number=1, draw=own["draw"], published_by="")
         fixed = [_row(q, place + (place >= own["at"]), drawn=False) for place, q in enumerate(told["fixed"], 1)]
         rows = fixed + [_row(q, own["at"], drawn=True) for q in own["pool"]]
-        bind.execute(sa.insert(questions), [{"version_id": version_id, **row} for row in rows])
+        known = [{name: row[name] for name in row if name in questions.c} for row in rows]  # the seeds have grown since
+        bind.execute(sa.insert(questions), [{"version_id": version_id, **row} for row in known])
         published = {"effective_from": told["effective_from"], "published_at": now, "published_by": "system:migrate"}
         bind.execute(sa.update(versions).where(versions.c.id == version_id).values(**published))
         _bind_calls(code, version_id, [row["key"] for row in rows if not row["drawn"] or row["key"] == "knows_risks"])
