@@ -9,7 +9,7 @@ BENCH_ARGS ?=
 # The suite starts some two hundred processes; each would compile the house again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test story soak bench-media lint assets shots doctor clean
+.PHONY: help run test story soak bench-media bench-queue lint assets shots doctor clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -32,6 +32,9 @@ soak: .venv/.dev assets  ## what takes minutes: calls that break in real browser
 
 bench-media: .venv/.dev  ## what the media engine costs beside others, measured here and now; some five minutes
 	$(BIN)/python -m bench.media $(BENCH_ARGS)
+
+bench-queue: .venv/.dev  ## what a claim and a look at one's place cost with 100,000 waiting; a minute
+	$(BIN)/python -m bench.queue
 
 shots: .venv/.dev assets  ## a picture of every screen, in out/shots
 	$(BIN)/python -m tests.browser --install

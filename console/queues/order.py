@@ -1,9 +1,10 @@
 """Which tickets a seat may answer, in which order, and in what words this one was the next."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from console.cases.models import Case, CaseEvent, Status
@@ -24,25 +25,34 @@ FIRST = {
 }
 
 
-def head(session: Session, seat: Seat, at: datetime, *, overflow: bool = False) -> Select[Any]:
-    """The id of the ticket that is this seat's next one: of its own branch, or of those whose rules send theirs here by now.
+def heads(session: Session, seat: Seat, at: datetime) -> Iterator[Select[Any]]:
+    """The id of the ticket that is this seat's next one, in turns until there is one: of its own branch, then of those whose rules send
+    theirs here by now; each time first who was not called in vain a moment ago. However many wait, each turn reads only the first ones.
 
     For looking; who claims it adds the lock.
     """
-    place = sent_here(session, seat, at) if overflow else Ticket.branch_id == seat.branch_id
-    return (
-        select(Ticket.id)
-        .join(Case, Case.id == Ticket.case_id)
-        .where(place, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
-        .where(may_answer(session, seat.staff))
-        .order_by(case((_rests(at), 1), else_=0), *ORDER)
-        .limit(1)
-    )
+    answerable = may_answer(session, seat.staff)
+    for place in (Ticket.branch_id == seat.branch_id, sent_here(session, seat, at)):
+        for called_lately in (_not_lately(at), ~_not_lately(at)):
+            yield (
+                select(Ticket.id)
+                .join(Case, Case.id == Ticket.case_id)
+                .where(place, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
+                .where(answerable, called_lately)
+                .order_by(*ORDER)
+                .limit(1)
+            )
 
 
-def _rests(at: datetime) -> ColumnElement[bool]:
-    """Called in vain a moment ago. One who would rest longer than anybody does was called by a process whose clock is wrong."""
-    return and_(Ticket.not_before > at, Ticket.not_before <= at + MOST_MISSED * REST)
+def ahead_of(ticket: Ticket) -> ColumnElement[bool]:
+    """Who is answered before this one."""
+    return tuple_(*ORDER) < tuple_(ticket.rank, ticket.joined_at, ticket.id)
+
+
+def _not_lately(at: datetime) -> ColumnElement[bool]:
+    """Was not called in vain a moment ago. One who would rest longer than anybody does was called by a process whose clock is wrong."""
+    rests_until = Ticket.not_before
+    return or_(rests_until.is_(None), rests_until <= at, rests_until > at + MOST_MISSED * REST)
 
 
 def may_answer(session: Session, staff: Staff) -> ColumnElement[bool]:

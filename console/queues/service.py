@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from console.cases.models import Case, CaseEvent, Status
@@ -24,6 +24,8 @@ from .hours import Closed, closed_days, is_open
 from .models import Priority, Seat, Ticket, TicketState
 from .order import MOST_MISSED, REST
 
+COUNTED = 1000  # so many, or more: pages say 1000+ (parts.people)
+LISTED = 60
 MISSED = "missed"  # why a place was given up, in the trail
 MOST_JOINS = 20  # of one person within an HOUR
 HOUR = timedelta(hours=1)
@@ -185,9 +187,13 @@ def end_with_the_case(sender: object, *, session: Session, case: Case, line: Cas
 
 
 def waiting(session: Session, branch_id: int) -> int:
-    """排队人数: everyone who waits at the branch, the asker included (manuals 2.5)."""
-    count = select(func.count()).where(Ticket.branch_id == branch_id, Ticket.state == TicketState.WAITING)
-    return session.scalar(count) or 0
+    """排队人数: everyone who waits at the branch, the asker included (manuals 2.5); nobody counts further than COUNTED."""
+    return _count(session, _waiting_at([branch_id]))
+
+
+def longest_wait(session: Session, branch_id: int) -> datetime | None:
+    """Since when the one who has waited longest waits."""
+    return session.scalar(_waiting_at([branch_id]).with_only_columns(func.min(Ticket.joined_at)))
 
 
 def waiting_ticket(session: Session, case: Case) -> Ticket | None:
@@ -195,40 +201,36 @@ def waiting_ticket(session: Session, case: Case) -> Ticket | None:
 
 
 def waiting_list(session: Session, branch_ids: Iterable[int]) -> list[Ticket]:
-    """Who waits at these branches in the order of being answered, with case and investor."""
-    return list(
-        session.scalars(
-            _waiting_at(branch_ids).options(joinedload(Ticket.case).joinedload(Case.investor)).order_by(*order.ORDER)
-        )
-    )
+    """Who waits at these branches in the order of being answered, with case and investor; the first LISTED."""
+    whole = joinedload(Ticket.case).joinedload(Case.investor)
+    return list(session.scalars(_waiting_at(branch_ids).options(whole).order_by(*order.ORDER).limit(LISTED)))
 
 
 def next_for(session: Session, seat: Seat, at: datetime) -> Ticket | None:
     """Whom 接通下一位 would give this seat now."""
-    for overflow in (False, True):
-        if found := session.scalar(order.head(session, seat, at, overflow=overflow)):
+    for head in order.heads(session, seat, at):
+        if found := session.scalar(head):
             return session.get(Ticket, found)
     return None
 
 
 def overflowing(session: Session, seat: Seat, at: datetime) -> list[Ticket]:
-    """Who waits elsewhere and may be answered here by now, in order, with case and investor."""
+    """Who waits elsewhere and may be answered here by now, in order, with case and investor; the first LISTED."""
     found = select(Ticket).where(Ticket.state == TicketState.WAITING, order.sent_here(session, seat, at))
     whole = (joinedload(Ticket.case).joinedload(Case.investor), joinedload(Ticket.branch))
-    return list(session.scalars(found.options(*whole).order_by(*order.ORDER)))
+    return list(session.scalars(found.options(*whole).order_by(*order.ORDER).limit(LISTED)))
 
 
 def place(session: Session, ticket: Ticket) -> Place:
-    """Where ``ticket`` stands now; who was answered or left counts no more."""
-    before = or_(
-        Ticket.rank < ticket.rank,
-        and_(Ticket.rank == ticket.rank, Ticket.joined_at < ticket.joined_at),
-        and_(Ticket.rank == ticket.rank, Ticket.joined_at == ticket.joined_at, Ticket.id < ticket.id),
-    )
-    ahead = session.scalar(
-        select(func.count()).where(Ticket.branch_id == ticket.branch_id, Ticket.state == TicketState.WAITING, before)
-    )
-    return Place(ahead or 0, waiting(session, ticket.branch_id))
+    """Where ``ticket`` stands now; who was answered or left counts no more, and nobody counts further than COUNTED."""
+    here = _waiting_at([ticket.branch_id])
+    return Place(_count(session, here.where(order.ahead_of(ticket))), _count(session, here))
+
+
+def _count(session: Session, tickets: Select[Ticket]) -> int:
+    # in this order PostgreSQL takes the index
+    some = tickets.with_only_columns(Ticket.id).order_by(*order.ORDER).limit(COUNTED)
+    return session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
 def _waiting_at(branch_ids: Iterable[int]) -> Select[Ticket]:
@@ -243,9 +245,8 @@ def claim_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
 
     None when there is nobody.
     """
-    for overflow in (False, True):
-        first = order.head(session, seat, stamp.at, overflow=overflow)
-        first = first.with_for_update(of=[Case, Ticket], skip_locked=True)
+    for head in order.heads(session, seat, stamp.at):
+        first = head.with_for_update(of=[Case, Ticket], skip_locked=True)
         if claimed := _claim(session, seat, Ticket.id == first.scalar_subquery(), stamp):
             return claimed
     return None

@@ -67,11 +67,6 @@ def name_of(session: Session, by: str) -> str:
     return staff.name if staff else ""
 
 
-def longest_wait(tickets: list[Ticket]) -> datetime | None:
-    """Since when the one who has waited longest waits."""
-    return min((ticket.joined_at for ticket in tickets), default=None)
-
-
 # --- today
 
 

@@ -65,6 +65,7 @@ async function arrived(again) {
 
 // --- the queue: a push says the first places; who stands further back asks, not all at once
 
+const people = (count) => (count >= 1000 ? "1000+" : String(count)); // nobody counts further
 const NEAR = 5; // places from which one's own place and time are asked for at every change
 const ticket = Number($("[data-line]")?.dataset.ticket);
 let later = null;
@@ -110,9 +111,9 @@ async function askPlace() {
 }
 
 function show({ place, waiting, eta, turn }) {
-  for (const el of document.querySelectorAll("[data-waiting]")) el.textContent = waiting;
+  for (const el of document.querySelectorAll("[data-waiting]")) el.textContent = people(waiting);
   if (stage !== "waiting" || !place) return;
-  $("[data-mine]").textContent = place;
+  $("[data-mine]").textContent = people(place);
   if (turn && $("[data-turn]")) $("[data-turn]").textContent = turn;
   if (eta) {
     const unit = document.createElement("small");
