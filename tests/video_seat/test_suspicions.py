@@ -165,6 +165,7 @@ def test_the_supervisor_sees_signs_words_and_answers_and_decides(
     client = as_staff("fangyi")
     page = client.get("/seat/held").text
     assert "他人提示" in page and SECRET in page and "确认本人自愿修改结算账户" in page
+    assert f'href="/review/{held.session_no[:-2]}" target="_blank" rel="noopener"' in page, "this page stays open"
     said = client.post(f"/seat/held/{held.session_no}/release", data={"words": "已核实"}, follow_redirects=True).text
     assert "周晚晴：放回队首" in said and "没有待核实的受理单" in said
     with db.reading() as session:
