@@ -97,7 +97,7 @@ def today(session: Session, staff_id: int, at: datetime) -> Today:
 def first_time_share(session: Session, calls: Iterable[VideoSession]) -> int | None:
     """一次通过率 in %: of the calls that decided a case for the first time, those that passed it; None without any.
 
-    A call that ended as 技术故障 or 可疑 decided nothing: it counts neither itself nor against the call that decides later.
+    A call that ended as 技术故障, 可疑 or 不同意 decided nothing: it counts neither itself nor against the call that decides later.
     """
     first = [call for call in calls if call.verdict in DECIDING and not _was_decided_before(session, call)]
     return round(100 * sum(call.verdict is Verdict.PASSED for call in first) / len(first)) if first else None

@@ -24,7 +24,7 @@ def share(session: Session) -> int | None:
     return page.today(session, witness, AT + timedelta(hours=3)).first_time
 
 
-@pytest.mark.parametrize("undecided", [Verdict.SUSPICIOUS, Verdict.TECHNICAL_FAILURE])
+@pytest.mark.parametrize("undecided", [Verdict.SUSPICIOUS, Verdict.TECHNICAL_FAILURE, Verdict.DECLINED])
 def test_a_call_that_decides_nothing_counts_neither_way(session: Session, undecided: Verdict) -> None:
     case = given_case(session)
     ended(session, case, undecided)
