@@ -13,7 +13,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, TimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -155,9 +155,10 @@ def _answer_problems(app: Flask) -> None:
     def stale(error: StaleDataError) -> tuple[Any, int]:
         return page(409, None, "stale")
 
+    @app.errorhandler(TimeoutError)  # no connection came free
     @app.errorhandler(OperationalError)
-    def away(error: OperationalError) -> tuple[Any, int]:
-        structlog.get_logger().error("database_away", error=type(error.orig).__name__)
+    def away(error: OperationalError | TimeoutError) -> tuple[Any, int]:
+        structlog.get_logger().error("database_away", error=type(getattr(error, "orig", error)).__name__)
         return page(503, "系统暂时繁忙，您的操作没有保存，请稍后再试。", "database_away")
 
     @app.errorhandler(CSRFError)

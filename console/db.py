@@ -3,7 +3,7 @@
 import enum
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from sqlalchemy import JSON, DateTime, Engine, Enum, MetaData, TypeDecorator, cr
 from sqlalchemy.orm import DeclarativeBase, sessionmaker
 from sqlalchemy.orm import Session as OrmSession
 
+LATER = "later"  # in Session.info
 LOCK_PATIENCE = 10.0  # seconds a SQLite writer waits for its turn
 
 
@@ -137,9 +138,22 @@ def _begin_sqlite(connection: Any) -> None:
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """Commit on the way out, roll back on the way out through an error."""
-    with _sessions(bind=_engines["write"]) as session, session.begin():
-        yield session
+    """Commit on the way out, roll back on the way out through an error. What was put off (`afterwards`) comes last."""
+    later: list[Callable[[], object]] = []
+    with _sessions(bind=_engines["write"]) as session:
+        session.info[LATER] = later
+        with session.begin():
+            yield session
+    for act in later:
+        act()
+
+
+def afterwards(session: OrmSession, act: Callable[[], object]) -> None:
+    """Do this after the commit with the connection given back: who holds one and waits for a second may wait for ever."""
+    if (later := session.info.get(LATER)) is None:
+        act()  # a session of a library
+    else:
+        later.append(act)
 
 
 @contextmanager

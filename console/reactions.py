@@ -4,49 +4,49 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, TimeoutError
 
 from console import live
 from console.cases.models import Case, Status
 from console.cases.trail import Happening, case_moved
 from console.cases.transitions import Action
-from console.db import Session, reading
+from console.db import reading
 from console.queues import news
 
 log = structlog.get_logger()
 
 
-def tell_investor(session: Session, case: Case) -> None:
+def tell_investor(case: Case) -> None:
     step = case.current_step
     live.case_changed(case.case_no, case.status.value, step.key if step else None)
 
 
-def tell_queue(session: Session, case: Case) -> None:
+def tell_queue(case: Case) -> None:
     news.changed(case.branch_id)
 
 
-def tell_reviewers(session: Session, case: Case) -> None:
+def tell_reviewers(case: Case) -> None:
     live.tasks_changed(case.branch_id)
 
 
-def tell_reviewers_of_arrival(session: Session, case: Case) -> None:
+def tell_reviewers_of_arrival(case: Case) -> None:
     if case.status is Status.IN_REVIEW:
-        tell_reviewers(session, case)
+        tell_reviewers(case)
 
 
-def tell_supervisors(session: Session, case: Case) -> None:
+def tell_supervisors(case: Case) -> None:
     live.suspicions_changed(case.branch_id)
 
 
-def ask_for_urgency(session: Session, case: Case) -> None:
+def ask_for_urgency(case: Case) -> None:
     live.urgency_asked(case.branch_id)
 
 
-def tell_of_urgency(session: Session, case: Case) -> None:
+def tell_of_urgency(case: Case) -> None:
     live.urgency_decided(case.case_no)
 
 
-Reaction = Callable[[Session, Case], None]
+Reaction = Callable[[Case], None]
 REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.FINISH_STEP: (tell_investor, tell_reviewers_of_arrival),
     Action.JOIN_QUEUE: (tell_investor, tell_queue),
@@ -81,7 +81,11 @@ def react(sender: Any, *, event_id: int, case_id: int, action: str) -> None:
     try:
         with reading() as session:
             case = session.get_one(Case, case_id)
-            for reaction in REACTIONS[action]:
-                reaction(session, case)
-    except OperationalError as error:  # what was committed stays committed: the person is not told otherwise
-        log.warning("reaction_lost", action=action, error=type(error.orig).__name__)
+            _ = case.current_step  # loaded, it stays readable
+        for reaction in REACTIONS[action]:
+            reaction(case)
+    except (
+        OperationalError,
+        TimeoutError,
+    ) as error:  # what was committed stays committed: the person is not told otherwise
+        log.warning("reaction_lost", action=action, error=type(error).__name__)

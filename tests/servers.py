@@ -92,6 +92,7 @@ class PostgresServer:
 
     folder: Path
     process: subprocess.Popen[bytes]
+    start: Callable[[], subprocess.Popen[bytes]]
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def url(self, name: str) -> str:
@@ -114,14 +115,21 @@ class PostgresServer:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait()
 
+    def restart(self, how: signal.Signals) -> None:
+        """SIGQUIT: as in a crash; SIGINT: orderly, but every session is cut. It answers again afterwards."""
+        self.process.send_signal(how)
+        self.process.wait()
+        self.process = self.start()
+        _wait_until_it_answers(self)
+
     def _do(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement)
 
 
 @contextmanager
-def postgres_server(binaries: Path | None = None) -> Iterator[PostgresServer]:
-    """Raises `PostgresMissing`."""
+def postgres_server(binaries: Path | None = None, *, keeps: bool = False) -> Iterator[PostgresServer]:
+    """``keeps``: what it has committed outlives a crash of the server (not of the machine). Raises `PostgresMissing`."""
     with short_folder() as folder:
         binaries = binaries or postgres_binaries()
         person = _somebody_not_root()
@@ -131,17 +139,20 @@ def postgres_server(binaries: Path | None = None) -> Iterator[PostgresServer]:
         run = {"user": person.pw_uid, "group": person.pw_gid, "extra_groups": []} if person else {}
         initdb = ["initdb", "-D", "data", "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run([binaries / initdb[0], *initdb[1:]], cwd=folder, check=True, capture_output=True, **run)
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [binaries / "postgres", "-D", "data", "-k", folder, "-h", "", "-F", *_careless()],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=ends_with_us(signal.SIGQUIT),
-                **run,
-            )
-        server = PostgresServer(folder, process)
+
+        def start() -> subprocess.Popen[bytes]:
+            with (folder / "log").open("ab") as log:
+                return subprocess.Popen(
+                    [binaries / "postgres", "-D", "data", "-k", folder, "-h", "", "-F", *_careless(keeps)],
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    preexec_fn=ends_with_us(signal.SIGQUIT),
+                    **run,
+                )
+
+        server = PostgresServer(folder, start(), start)
         try:
             _wait_until_it_answers(server)
             yield server
@@ -149,8 +160,13 @@ def postgres_server(binaries: Path | None = None) -> Iterator[PostgresServer]:
             server.stop()
 
 
-def _careless() -> list[str]:
-    settings = ("synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB")
+def _careless(keeps: bool) -> list[str]:
+    settings = (
+        f"synchronous_commit={'on' if keeps else 'off'}",
+        "full_page_writes=off",
+        "max_connections=200",
+        "shared_buffers=64MB",
+    )
     return [word for setting in settings for word in ("-c", setting)]
 
 
@@ -190,7 +206,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     name = postgres.create()
-    _migrate(postgres.url(name), tmp_path_factory.mktemp("postgres-home"))
+    migrated(postgres.url(name), tmp_path_factory.mktemp("postgres-home"))
     return name
 
 
@@ -266,7 +282,7 @@ def postgres_url(reused_database: Reused) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("sqlite-home")
-    _migrate(f"sqlite:///{home / 'template.db'}", home)
+    migrated(f"sqlite:///{home / 'template.db'}", home)
     return home / "template.db"
 
 
@@ -286,5 +302,6 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-def _migrate(url: str, home: Path) -> None:
+def migrated(url: str, home: Path) -> None:
+    """Give the empty database at ``url`` its tables."""
     migrate.upgrade(Settings.from_env({"CONSOLE_HOME": str(home), "DATABASE_URL": url}))

@@ -6,9 +6,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from console import db
+from console.cases.models import Case
+from console.cases.service import abandon
+from console.cases.trail import case_moved
 from console.config import Settings
 from console.people.models import Broker, Counter
 from console.people.numbers import next_number
+from tests.world import given_case, stamp
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
@@ -62,3 +66,24 @@ def test_an_error_of_the_database_does_not_tell_what_was_entered(world: Settings
         session.add(Broker(broker_no="9090", name="周晚晴"))
     assert "INSERT INTO brokers" in str(refused.value)
     assert "周晚晴" not in str(refused.value)
+
+
+def test_what_follows_a_commit_is_done_once_it_is_done_and_no_connection_is_held(world: Settings) -> None:
+    """Sixty people at once, each holding one connection and waiting for a second, waited for ever."""
+    held: list[int] = []
+    heard: list[str] = []
+
+    def listen(sender: object, *, action: str, **more: object) -> None:
+        heard.append(action)
+        held.append(db.engine(writes=True).pool.checkedout())  # type: ignore[attr-defined]
+
+    with case_moved.connected_to(listen):
+        with db.transaction() as session:
+            case = given_case(session)
+            assert not heard
+        with pytest.raises(RuntimeError), db.transaction() as session:
+            db.afterwards(session, lambda: heard.append("never"))
+            raise RuntimeError
+        with db.transaction() as session:
+            abandon(session.get_one(Case, case.id), stamp())
+    assert (heard, held) == (["open", "abandon"], [0, 0])

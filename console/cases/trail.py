@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from blinker import Signal
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session as OrmSession
 from sqlalchemy.orm import object_session
 
 from console.chain import START
-from console.db import Session
+from console.db import Session, afterwards
 from console.stamp import Stamp
 
 from .models import Case, CaseEvent
@@ -160,7 +161,7 @@ def _announce(session: OrmSession) -> None:
         return
     session.info.pop("held", None)
     for line in session.info.pop("lines", ()):
-        case_moved.send(None, **line)
+        afterwards(session, partial(case_moved.send, None, **line))
 
 
 @event.listens_for(Session, "after_rollback")

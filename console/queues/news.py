@@ -10,7 +10,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 
 from console import live, runtime
@@ -81,8 +81,8 @@ def tell(branch_id: int) -> None:
     try:
         with reading() as session:
             waiting, first = service.waiting(session, branch_id), first_places(session, branch_id)
-    except OperationalError as error:
-        log.warning("queue_not_told", error=type(error.orig).__name__)
+    except (OperationalError, TimeoutError) as error:
+        log.warning("queue_not_told", error=type(error).__name__)
         return
     live.queue_changed(branch_id, waiting, first)
 
