@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
@@ -415,6 +415,14 @@ def test_nothing_is_sent_kept_or_taken_by_a_key_that_meant_something_else(
 
 
 def overlap(one: Locator, other: Locator) -> bool:
-    a, b = one.bounding_box(), other.bounding_box()
-    assert a and b
+    a, b = box_of(one), box_of(other)
     return all(a[at] < b[at] + b[size] and b[at] < a[at] + a[size] for at, size in (("x", "width"), ("y", "height")))
+
+
+def box_of(part: Locator) -> FloatRect:
+    """A part that is just being exchanged has no place: then that of the one that comes."""
+    for _ in range(50):
+        expect(part).to_be_visible()
+        if box := part.bounding_box():
+            return box
+    raise AssertionError(f"{part} has no place on the page")
