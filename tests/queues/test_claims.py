@@ -1,7 +1,9 @@
 """Two seats claim one ticket: exactly one wins (TRUST, faults). Real threads, real transactions, both databases."""
 
 import threading
+import time
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import select
@@ -20,7 +22,17 @@ from tests.world import AT, stamp
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
-ROUNDS = 40
+ROUNDS = pytest.mark.parametrize("rounds", [40, pytest.param(1000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One line of the history: who asked when, was told when (monotonic), and which ticket it got."""
+
+    seat: int
+    asked: float
+    told: float
+    ticket: int
 
 
 def seat_ids(*usernames: str) -> list[int]:
@@ -28,16 +40,29 @@ def seat_ids(*usernames: str) -> list[int]:
         return [online(session, name).id for name in usernames]
 
 
-def answer_until_empty(seat_id: int, won: list[int], start: threading.Barrier) -> None:
+def answer_until_empty(seat_id: int, history: list[Answer], start: threading.Barrier) -> None:
     start.wait()
     while True:
+        asked = time.monotonic()
         with db.transaction() as session:
             seat = session.get_one(Seat, seat_id)
             ticket = seats.answer_next(session, seat, stamp(f"staff:{seat.staff_id}"))
             if ticket is None:
                 return
-            won.append(ticket.id)
             seats.enter(session, seat, SeatState.ONLINE, AT)  # as after a verdict
+        history.append(Answer(seat_id, asked, time.monotonic(), ticket.id))
+
+
+def out_of_order(history: list[Answer], waiting: list[int]) -> list[tuple[Answer, Answer]]:
+    """Pairs in which somebody was answered before another who stood further ahead and whom nobody else was just answering."""
+    place = {ticket: n for n, ticket in enumerate(waiting)}
+    last: Answer | None = None
+    wrong = []
+    for each in sorted(history, key=lambda answer: place[answer.ticket], reverse=True):
+        if last is not None and last.told < each.asked:
+            wrong.append((last, each))
+        last = each if last is None or each.told < last.told else last
+    return wrong
 
 
 def at_once(*runs: threading.Thread) -> None:
@@ -47,18 +72,30 @@ def at_once(*runs: threading.Thread) -> None:
         run.join()
 
 
-def test_two_witnesses_answering_at_once_answer_every_ticket_exactly_once(world: Settings) -> None:
+@ROUNDS
+def test_two_witnesses_answering_at_once_answer_every_ticket_exactly_once(world: Settings, rounds: int) -> None:
     seats_ = seat_ids("luwenshan", "weiyinuo")
     with db.transaction() as session:
-        waiting = [ticket.id for ticket in crowd(session, ROUNDS)]
+        waiting = [ticket.id for ticket in crowd(session, rounds)]
     start = threading.Barrier(2)
-    won: tuple[list[int], list[int]] = ([], [])
-    at_once(*(threading.Thread(target=answer_until_empty, args=(seats_[i], won[i], start)) for i in range(2)))
-    assert Counter(won[0] + won[1]) == Counter(waiting)
-    assert all(list(each) == sorted(each) for each in won)  # nobody was served before an older one that was free
+    told: tuple[list[Answer], list[Answer]] = ([], [])
+    at_once(*(threading.Thread(target=answer_until_empty, args=(seats_[i], told[i], start)) for i in range(2)))
+    history = told[0] + told[1]
+    assert Counter(answer.ticket for answer in history) == Counter(waiting)
+    assert out_of_order(history, waiting) == []
     with db.reading() as session:
         answers = session.scalars(select(CaseEvent.case_id).where(CaseEvent.action == Action.ANSWER)).all()
-        assert len(answers) == len(set(answers)) == ROUNDS
+        assert len(answers) == len(set(answers)) == rounds
+        staff = {seat.id: seat.staff_id for seat in session.scalars(select(Seat))}
+        kept = {row.id: row.answered_by for row in session.execute(select(Ticket.id, Ticket.answered_by))}
+        assert kept == {answer.ticket: staff[answer.seat] for answer in history}, "the history and the tickets differ"
+
+
+def test_a_history_with_somebody_passed_over_is_seen() -> None:
+    first, second = Answer(1, 0.0, 1.0, 11), Answer(2, 2.0, 3.0, 12)
+    assert out_of_order([first, second], [11, 12]) == []
+    assert out_of_order([first, second], [12, 11]) == [(first, second)]
+    assert out_of_order([Answer(1, 0.0, 2.5, 11), second], [12, 11]) == [], "at once is not before"
 
 
 def test_two_witnesses_picking_the_same_ticket_get_one_answer_and_one_refusal(world: Settings) -> None:
