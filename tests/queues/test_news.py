@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from redis import Redis
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
 from console import db, live
 from console.queues import news
+from console.queues import service as queues
 from console.queues.models import Priority, Ticket
-from tests.queues.given import at_the_video, crowd, crowd_member
+from console.queues.order import ORDER
+from tests.queues.given import at_the_video, crowd, crowd_member, online
 
 EVERY = 0.3
 
@@ -78,16 +80,22 @@ def test_a_change_after_the_time_is_over_is_told_at_once(socket, pace: None) -> 
     assert [each["waiting"] for each in heard(socket)] == [2]
 
 
-def test_the_first_places_are_told_in_the_order_of_being_answered(socket) -> None:
-    tickets = [joins(n) for n in range(news.FIRST + 2)]
+def test_of_a_long_queue_the_first_are_told_and_listed_in_their_order_and_all_are_counted(socket, as_staff) -> None:
     with db.transaction() as session:
-        back = session.get_one(Ticket, tickets[-1])
+        online(session)
+        crowd(session, queues.LISTED + 3)
+        *_, last = everybody = [ticket.id for ticket in session.scalars(select(Ticket).order_by(*ORDER))]
+        back = session.get_one(Ticket, last)
+        assert queues.place(session, back) == queues.Place(queues.LISTED + 2, queues.LISTED + 3)
         back.priority, back.rank = Priority.RETURNED, Priority.RETURNED.rank
     heard(socket)
     news.tell(back.branch_id)
     (message,) = heard(socket)
-    assert message["waiting"] == news.FIRST + 2
-    assert message["first"] == [tickets[-1], *tickets[: news.FIRST - 1]]
+    assert message["waiting"] == queues.LISTED + 3
+    assert message["first"] == [last, *everybody[: news.FIRST - 1]]
+    part = as_staff("luwenshan").get("/seat/parts/queue").text
+    assert part.count("data-answer=") == queues.LISTED
+    assert f"{queues.LISTED + 3} 人" in part and f"只列前 {queues.LISTED} 人" in part
 
 
 def test_two_processes_speak_of_one_branch_once_in_that_time_and_of_two_branches_twice(shared) -> None:

@@ -141,15 +141,3 @@ def test_a_closed_tab_or_a_killed_process_keeps_the_place(world: Settings) -> No
 def test_ticket_numbers_go_on_after_999(session: Session) -> None:
     numbers = [ticket_no(session, 1, AT) for _ in range(1000)]
     assert (numbers[0], numbers[998], numbers[999]) == ("A001", "A999", "B001")
-
-
-def test_the_seat_lists_the_first_of_a_long_queue_and_says_how_many_wait(world: Settings, as_staff) -> None:
-    with db.transaction() as session:
-        online(session)
-        tickets = crowd(session, queues.LISTED + 3)
-        last = tickets[-1]
-        assert queues.place(session, last) == queues.Place(queues.LISTED + 2, queues.LISTED + 3)
-        assert queues.longest_wait(session, last.branch_id) == tickets[0].joined_at
-    part = as_staff("luwenshan").get("/seat/parts/queue").text
-    assert part.count("data-answer=") == queues.LISTED
-    assert f"{queues.LISTED + 3} 人" in part and f"只列前 {queues.LISTED} 人" in part

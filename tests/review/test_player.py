@@ -99,6 +99,7 @@ def test_another_call_is_played_in_the_same_place_and_a_moment_leads_into_its_ow
     is_playing(page, "investor")
 
 
+@pytest.mark.soak
 def test_a_server_that_does_not_answer_is_named_and_can_be_tried_again(page: Page) -> None:
     page.route("**/evidence/*", lambda route: route.abort())
     page.reload()
@@ -110,6 +111,7 @@ def test_a_server_that_does_not_answer_is_named_and_can_be_tried_again(page: Pag
     expect(player.get_by_role("alert")).to_be_hidden()
 
 
+@pytest.mark.soak
 def test_a_file_that_cannot_be_played_is_verified_and_the_verdict_said(page: Page) -> None:
     page.route("**/evidence/*", lambda route: route.fulfill(status=200, content_type="video/webm", body="no film"))
     page.reload()
