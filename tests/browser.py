@@ -1,7 +1,7 @@
 """Which Chromium the browser tests use, how it is started with a camera that is not there, and where to get one.
 
 ``python -m tests.browser --install`` gets what is missing: Chromium (Debian's package when this is root and apt is
-here, else Playwright's own) and a Chinese font for the pictures.
+here, its headless shell if it can; else Playwright's own) and a Chinese font for the pictures.
 """
 
 import os
@@ -23,6 +23,8 @@ FAKE_DEVICES = (
 )
 
 
+# Chromium without the windows that nobody looks at: half the work. Debian packages it by itself.
+HEADLESS_SHELL = "chromium-headless-shell"
 expect.set_options(timeout=20_000)  # what is expected comes in the end, also while the machine is busy with other tests
 
 
@@ -31,12 +33,12 @@ class ChromiumMissing(Exception):
 
 
 def find_chromium() -> Path | None:
-    """``$CHROMIUM``, else one on PATH, else the one that Playwright downloaded."""
+    """``$CHROMIUM``, else one on PATH (the headless shell first), else the one that Playwright downloaded."""
     if named := os.environ.get("CHROMIUM"):
         if not os.access(named, os.X_OK):
             raise ChromiumMissing(f"CHROMIUM={named} is not a program")
         return Path(named)
-    for name in CHROMIUM_NAMES:
+    for name in (HEADLESS_SHELL, *CHROMIUM_NAMES):
         if (found := shutil.which(name)) and starts(Path(found)):
             return Path(found)
     with sync_playwright() as playwright:
@@ -70,6 +72,8 @@ def launch_options(*more_flags: str, camera: Path | None = None, microphone: Pat
 
 def install() -> Path:
     """Get what is missing. Raises `ChromiumMissing`; a missing font is only said."""
+    if "CHROMIUM" not in os.environ and not shutil.which(HEADLESS_SHELL):
+        _apt(HEADLESS_SHELL)  # where there is none, the whole one does as well
     chromium = find_chromium() or _install_chromium()
     if not has_chinese_font() and not (_apt("fonts-noto-cjk") and has_chinese_font()):
         print("no Chinese font: pictures will show boxes (apt-get install fonts-noto-cjk)", file=sys.stderr)

@@ -1,4 +1,3 @@
-import os
 import stat
 from pathlib import Path
 
@@ -30,8 +29,16 @@ def test_a_script_that_only_tells_how_to_install_it_is_passed_over(tmp_path, mon
     monkeypatch.delenv("CHROMIUM", raising=False)
     program(tmp_path / "chromium", "echo install the snap; exit 1")
     real = program(tmp_path / "google-chrome", "echo Google Chrome 1")
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert find_chromium() == real
+
+
+def test_the_one_without_windows_is_taken_before_the_one_with(tmp_path, monkeypatch):
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    program(tmp_path / "chromium", "echo Chromium 1")
+    without = program(tmp_path / "chromium-headless-shell", "echo Chromium 1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_chromium() == without
 
 
 def test_it_starts_with_a_camera_and_a_microphone_that_nobody_has_to_allow():
