@@ -158,7 +158,7 @@ def test_a_request_under_way_is_finished_when_it_is_asked_to_stop(bare):
     assert process.wait(SOON) == 0
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
 def test_an_open_websocket_is_sent_away_and_the_process_ends(web, how):
     port, process = web
     socket = websocket.create_connection(

@@ -8,7 +8,6 @@ from console.people.audit import note_staff
 from console.people.models import StaffEvent
 from tests.world import staff_named, stamp
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
 
 def test_a_password_matches_its_own_hash_only():

@@ -76,6 +76,7 @@ async def moved(page: Socket, deadline: float) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.soak
 def test_both_sides_of_a_call_are_at_another_node_within_seconds_of_the_death_of_theirs(
     app: Flask,
     redis: Redis,
