@@ -9,7 +9,6 @@ from console.people.models import StaffEvent
 from tests.world import staff_named, stamp
 
 
-
 def test_a_password_matches_its_own_hash_only():
     kept = passwords.hash_password("correct-horse-9")
     assert passwords.matches(kept, "correct-horse-9")
