@@ -84,8 +84,6 @@ def react(sender: Any, *, event_id: int, case_id: int, action: str) -> None:
             _ = case.current_step  # loaded, it stays readable
         for reaction in REACTIONS[action]:
             reaction(case)
-    except (
-        OperationalError,
-        TimeoutError,
-    ) as error:  # what was committed stays committed: the person is not told otherwise
+    except (OperationalError, TimeoutError) as error:
+        # what was committed stays committed: the person is not told otherwise
         log.warning("reaction_lost", action=action, error=type(error).__name__)

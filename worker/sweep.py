@@ -263,17 +263,17 @@ def views(now: datetime) -> int:
 
 def old_views(now: datetime) -> int:
     """Films that were made again: of how many the old one was deleted. Another folder of the store at each sweep."""
-    with reading() as session:
-        old = evidence.outdated(session, _folder_of(now), now - OUTDATED_AFTER)
-    for path in old:
-        store.current().throw_away(path)
-    return len(old)
+    return _throw_away(evidence.outdated, now, OUTDATED_AFTER)
 
 
 def strays(now: datetime) -> int:
     """Files that were sealed and never got their row: how many were deleted. Another folder of the store at each sweep."""
+    return _throw_away(evidence.strays, now, STRAY_AFTER)
+
+
+def _throw_away(found: Callable[[Session, int, datetime], list[str]], now: datetime, after: timedelta) -> int:
     with reading() as session:
-        left = evidence.strays(session, _folder_of(now), now - STRAY_AFTER)
+        left = found(session, _folder_of(now), now - after)
     for path in left:
         store.current().throw_away(path)
     return len(left)

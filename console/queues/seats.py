@@ -185,7 +185,7 @@ def answer(session: Session, seat: Seat, ticket_id: int, stamp: Stamp, why: str 
     _require_online(session, seat, stamp)
     ticket = session.get(Ticket, ticket_id)
     served = {branch.id for branch in served_branches(session, _staff(session, seat))}
-    if ticket is None or not (ticket.branch_id in served or ticket in service.overflowing(session, seat, stamp.at)):
+    if ticket is None or not (ticket.branch_id in served or service.is_sent_here(session, seat, ticket, stamp.at)):
         raise NotYourBranch(ticket_id)
     claimed = service.claim(session, seat, ticket, stamp, why)
     enter(session, seat, SeatState.IN_CALL, stamp.at)

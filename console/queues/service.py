@@ -214,6 +214,12 @@ def next_for(session: Session, seat: Seat, at: datetime) -> Ticket | None:
     return None
 
 
+def is_sent_here(session: Session, seat: Seat, ticket: Ticket, at: datetime) -> bool:
+    """Whether this seat may answer it by the overflow rules by now."""
+    sent = select(Ticket.id).where(Ticket.id == ticket.id, order.sent_here(session, seat, at))
+    return session.scalar(sent) is not None
+
+
 def overflowing(session: Session, seat: Seat, at: datetime) -> list[Ticket]:
     """Who waits elsewhere and may be answered here by now, in order, with case and investor; the first LISTED."""
     found = select(Ticket).where(Ticket.state == TicketState.WAITING, order.sent_here(session, seat, at))
