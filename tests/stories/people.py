@@ -341,6 +341,7 @@ class Witness(Staff):
 
     def sees_the_investor(self) -> None:
         plays(self.page, "[data-peer] video")
+        expect(self.page.locator("[data-peer] [data-network]")).not_to_have_text("未连接")
 
     def snapshot(self, what: str) -> None:
         before = self.page.locator("[data-part=tray] [data-look]").count()

@@ -28,6 +28,11 @@ export class Network {
     this.#draw();
   }
 
+  /** A line stands, and nobody has said yet how good it is. */
+  stands() {
+    if (this.last === undefined) this.#draw();
+  }
+
   /** `word`: why there is no line to measure (中断, 未连接); '' when there is one again, to be measured anew. */
   gone(word) {
     if (word === this.away) return;

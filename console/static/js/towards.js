@@ -54,6 +54,13 @@ export class Towards {
     this.stale = setTimeout(() => this.bars.stats(null), STALE_MS);
   }
 
+  /** The investor's pictures arrive. */
+  seen() {
+    if (this.stale) return;
+    this.bars.stands();
+    this.stale = setTimeout(() => this.bars.stats(null), STALE_MS);
+  }
+
   /** The investor's line broke, or stands again. */
   away(gone) {
     this.bars.gone(gone ? "中断" : "");

@@ -343,6 +343,7 @@ function showStats(stats) {
   showOwnNetwork(stats.bars > 1 ? "ok" : stats.bars ? "wait" : "bad", stats.bars, networkWords(stats));
   document.querySelector("[data-peer-size]").textContent = stats.width ? `　${stats.width < stats.height ? "竖屏" : "横屏"} ${stats.width}×${stats.height}` : "";
   still = stats.fps > 0 || towards.dark ? 0 : still + 1;
+  if (stats.fps > 0) towards.seen();
   if (stats.fps > 0 || towards.dark) {
     there = true;
     left = false;
