@@ -57,10 +57,11 @@ class Access:
 
 @dataclass(frozen=True)
 class Me:
-    """Who is signed in: a member of staff (detached, branches loaded) or an investor, never both."""
+    """Who is signed in: a member of staff (detached, branches loaded) or an investor, never both. ``sign_in``: by which row."""
 
     staff: Staff | None = None
     investor_id: int | None = None
+    sign_in: int = 0
 
     @property
     def by(self) -> str:
@@ -141,7 +142,7 @@ def holders(tokens: Collection[str]) -> dict[str, Me]:
             )
         )
         return {
-            row.token: Me(staff=row.staff, investor_id=row.investor_id)
+            row.token: Me(staff=row.staff, investor_id=row.investor_id, sign_in=row.id)
             for row in rows
             if row.staff is None or row.staff.active
         }

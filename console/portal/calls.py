@@ -43,6 +43,7 @@ def register(namespace: Namespace) -> None:
         leave_queue,
         place,
         acknowledge,
+        permit,
         offer,
         call_state,
         hang_up,
@@ -120,20 +121,29 @@ def acknowledge(payload: Any = None) -> dict[str, Any]:
     return call_state({"case_no": case_no})
 
 
+def permit(payload: Any = None) -> dict[str, Any]:
+    """{permit}: what the next offer needs, once and within a minute."""
+    return {"permit": signalling.permit(_consented(payload), timeline.INVESTOR)}
+
+
 def offer(payload: Any = None) -> dict[str, Any]:
-    """{sdp} → {sdp}. Refused before the investor has acknowledged: nothing is recorded without consent."""
-    sdp = payload.get("sdp") if isinstance(payload, dict) else None
-    if not isinstance(sdp, str) or len(sdp) > signalling.LONGEST_OFFER:
-        raise BadPayload("sdp")
+    """{sdp, permit} → {sdp}"""
+    sdp, given = signalling.offer_in(payload)
+    call = _consented(payload)
+    answer = signalling.connect(call, timeline.INVESTOR, sdp, given)
+    live.call_changed(call.case.case_no, call.witness_id, "joined", session_no=call.session_no)
+    return {"sdp": answer}
+
+
+def _consented(payload: Any) -> VideoSession:
+    """The investor's call. Refused before the consent: nothing is recorded without it. Raises CallOver, NotConsented."""
     with reading() as session:
         call = service.live_call_on(session, _case(session, payload))
     if call is None:
         raise service.CallOver
     if call.acknowledged_at is None:
         raise NotConsented(call.session_no)
-    answer = signalling.connect(call, "investor", sdp)
-    live.call_changed(call.case.case_no, call.witness_id, "joined", session_no=call.session_no)
-    return {"sdp": answer}
+    return call
 
 
 def call_state(payload: Any = None) -> dict[str, Any]:

@@ -108,12 +108,21 @@ def _holding(fence: int, session_no: str) -> Iterator[tuple[Session, VideoSessio
         yield session, call
 
 
-def offer(fence: int, session_no: str, sdp: str) -> str:
-    """The witness's leg."""
+def permit(fence: int, session_no: str) -> str:
+    """What the next offer of the witness's leg needs. Raises CallOver."""
+    return signalling.permit(_going_on(fence, session_no), timeline.WITNESS)
+
+
+def offer(fence: int, session_no: str, sdp: str, permit: str) -> str:
+    """The witness's leg. Raises CallOver, PermitRefused."""
+    return signalling.connect(_going_on(fence, session_no), timeline.WITNESS, sdp, permit)
+
+
+def _going_on(fence: int, session_no: str) -> VideoSession:
     with _holding(fence, session_no) as (_, call):
         if call.ended_at is not None:
             raise service.CallOver(session_no)
-    return signalling.connect(call, "witness", sdp)
+    return call
 
 
 def line_of(fence: int, session_no: str) -> dict[str, Any]:
@@ -126,9 +135,7 @@ def line_of(fence: int, session_no: str) -> dict[str, Any]:
 
 def ice(fence: int, session_no: str) -> list[dict[str, Any]]:
     """The relays that the witness may use. Raises CallOver."""
-    with _holding(fence, session_no) as (_, call):
-        if call.ended_at is not None:
-            raise service.CallOver(session_no)
+    _going_on(fence, session_no)
     return signalling.ice_servers(f"witness-{session_no}")
 
 

@@ -199,6 +199,17 @@ class VideoSession(Base):
     )
 
 
+class CallPermit(Base):
+    """接通凭证: one offer of this side of the call may be made with it, by this sign-in (permits.py). ``token``: its SHA-256."""
+
+    __tablename__ = "call_permits"
+    token: Mapped[str] = mapped_column(String(64), primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("video_sessions.id"))
+    side: Mapped[str] = mapped_column(String(10))
+    sign_in_id: Mapped[int] = mapped_column(ForeignKey("sign_ins.id"))
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class AskedQuestion(Base):
     """A question that this call asks, at its place (from 1)."""
 

@@ -8,12 +8,14 @@ from flask import current_app
 from redis import Redis
 from redis.exceptions import RedisError
 
+from console.access import me, stamp
 from console.adapters import turn
 from console.adapters.media import NoMediaNode
 from console.config import Settings
 from console.db import transaction
+from console.problem import BadPayload
 
-from . import line, service
+from . import line, permits, service
 from .listening import Listener
 from .media import Media, MediaAway
 from .models import VideoSession
@@ -35,11 +37,31 @@ def terms_of(settings: Settings) -> line.Terms:
     return line.Terms(settings.call_grace, settings.after_drop == line.RESTART, settings.ring, settings.come)
 
 
-def connect(call: VideoSession, side: str, sdp: str) -> str:
-    """The answer's SDP. ``call`` was looked up and checked by the caller. Raises MediaAway, MediaSaysNo.
+def offer_in(payload: Any) -> tuple[str, str]:
+    """SDP and permit, as either page sends them. Raises BadPayload, PermitRefused."""
+    told = payload if isinstance(payload, dict) else {}
+    sdp, given = told.get("sdp"), told.get("permit", "")
+    if not isinstance(sdp, str) or len(sdp) > LONGEST_OFFER:
+        raise BadPayload("sdp")
+    if not isinstance(given, str):
+        raise permits.PermitRefused
+    return sdp, given
 
-    A call whose node died or takes no calls goes on at another one: usually the listener has seen to that, else it is done here.
+
+def permit(call: VideoSession, side: str) -> str:
+    """What the next offer of this side needs. ``call`` was looked up and checked by the caller."""
+    with transaction() as session:
+        return permits.issue(session, call, side, me().sign_in, stamp())
+
+
+def connect(call: VideoSession, side: str, sdp: str, permit: str) -> str:
+    """The answer's SDP; the permit is used up, whatever comes of it. ``call`` was looked up and checked by the caller.
+
+    Raises PermitRefused, MediaAway, MediaSaysNo. A call whose node died or takes no calls goes on at another one: usually the
+    listener has seen to that, else it is done here.
     """
+    with transaction() as session:
+        permits.use(session, permit, call, side, me().sign_in, stamp())
     nodes = media()
     order = nodes.order()
     try:

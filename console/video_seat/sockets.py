@@ -169,11 +169,16 @@ def answer(payload: Any = None) -> dict[str, Any]:
 @live.socketio.on("offer", namespace=live.SEAT)
 @witnesses
 def offer(payload: Any = None) -> dict[str, Any]:
-    """{fence, call, sdp} → {sdp}"""
-    sdp = _text(payload, "sdp")
-    if len(sdp) > signalling.LONGEST_OFFER:
-        raise BadPayload("sdp")
-    return {"sdp": acts.offer(_fence(payload), _call(payload), sdp)}
+    """{fence, call, sdp, permit} → {sdp}"""
+    sdp, permit = signalling.offer_in(payload)
+    return {"sdp": acts.offer(_fence(payload), _call(payload), sdp, permit)}
+
+
+@live.socketio.on("permit", namespace=live.SEAT)
+@witnesses
+def permit(payload: Any = None) -> dict[str, Any]:
+    """{fence, call} → {permit}: what the next offer needs, once and within a minute."""
+    return {"permit": acts.permit(_fence(payload), _call(payload))}
 
 
 @live.socketio.on("line", namespace=live.SEAT)

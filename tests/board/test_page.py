@@ -78,7 +78,9 @@ def test_every_part_has_its_place_on_the_page(as_staff, branch_ids: dict[str, in
 
 def test_the_numbers_of_the_chart_are_a_table(as_staff, branch_ids: dict[str, int]) -> None:
     parts = as_staff("fangyi").get("/board/now").text
-    assert sum(map(int, re.findall(r'data-arrived="(\d+)"', parts))) == 3  # a quarter of an hour may have begun between them
+    assert (
+        sum(map(int, re.findall(r'data-arrived="(\d+)"', parts))) == 3
+    )  # a quarter of an hour may have begun between them
     assert '<th scope="col" class="r">最久等待</th>' in parts
 
 

@@ -33,6 +33,14 @@ class Socket:
         answer: dict[str, Any] = self._line.emit(event, payload, namespace=self.namespace, callback=True)
         return answer
 
+    def offer(self, sdp: str, **payload: Any) -> dict[str, Any]:
+        """As a page does it: with a permit of its own."""
+        given = self.act("permit", **payload)
+        return given if "error" in given else self.act("offer", sdp=sdp, permit=given["permit"], **payload)
+
+    def act(self, event: str, **payload: Any) -> dict[str, Any]:
+        return self.ask(event, **payload)
+
     def heard(self, event: str) -> list[dict[str, Any]]:
         return [each["args"][0] for each in self._line.get_received(self.namespace) if each["name"] == event]
 

@@ -50,8 +50,8 @@ def test_flushed_before_every_act_each_act_works_and_no_place_is_lost(
         lambda: other.ask("join_queue"),
         lambda: seat.act("answer_next"),
         lambda: page.ask("acknowledge"),
-        lambda: page.ask("offer", sdp="mine"),
-        lambda: seat.act("offer", call=the_call().session_no, sdp="hers"),
+        lambda: page.offer("mine"),
+        lambda: seat.offer("hers", call=the_call().session_no),
         listener.catch_up,
     ]
     for act in acts:

@@ -61,7 +61,7 @@ def test_both_pages_hear_who_was_lost_how_long_is_left_and_who_is_back(
         assert (told["event"], told["session_no"], told["away"]) == ("lost", call, ["investor"])
         assert 28 < told["left"] <= 30
     assert page.ask("call_state")["away"] == seat.act("line", call=call)["away"] == ["investor"]
-    page.ask("offer", sdp="again")
+    page.offer("again")
     listener.catch_up()
     for each in (seat, page):
         assert last(each, "lost", "back") | {"case_no": ""} == {
@@ -109,7 +109,7 @@ def test_a_side_that_does_not_come_back_gives_its_place_to_the_head_of_the_queue
     assert last(seat, "ended")["why"] == "dropped"
     assert (page.heard("case")[-1]["status"], page.ask("place")["place"]) == ("in_queue", 1)
     assert node.has_ended(call) and seat.act("heartbeat")["state"] == "online"
-    assert page.ask("offer", sdp="too late")["code"] == "call_over"
+    assert page.offer("too late")["code"] == "call_over"
 
 
 def test_a_dead_nodes_call_goes_to_another_node_and_both_sides_are_told_to_connect_there(
@@ -124,8 +124,8 @@ def test_a_dead_nodes_call_goes_to_another_node_and_both_sides_are_told_to_conne
         listener._redis.delete(f"media:leaving:{call}:1")
         listener.look_after(datetime.now(UTC))
         assert last(seat, "moved")["session_no"] == last(page, "moved")["session_no"] == call
-        assert page.ask("offer", sdp="again")["sdp"] == "answer of node-2 to again"
-        assert seat.act("offer", call=call, sdp="again")["sdp"] == "answer of node-2 to again"
+        assert page.offer("again")["sdp"] == "answer of node-2 to again"
+        assert seat.offer("again", call=call)["sdp"] == "answer of node-2 to again"
         listener.catch_up()
         assert last(seat, "back")["away"] == []
         assert (the_call().node, the_call().epoch) == ("node-2", 2)
@@ -139,8 +139,8 @@ def test_a_node_that_was_restarted_has_lost_its_calls_and_both_sides_connect_aga
     node.say("", "", "started", since=datetime.now(UTC).isoformat())
     listener.catch_up()
     assert last(seat, "moved")["away"] == last(page, "moved")["away"] == ["investor", "witness"]
-    page.ask("offer", sdp="again")
-    seat.act("offer", call=call, sdp="again")
+    page.offer("again")
+    seat.offer("again", call=call)
     listener.catch_up()
     assert last(seat, "back")["away"] == []
     assert (the_call().node, the_call().epoch) == ("node-1", 1)
@@ -154,7 +154,7 @@ def test_a_call_that_its_node_does_not_take_goes_to_one_that_does(
     with another_node(redis_url, tmp_path):
         node._redis.delete(f"media:node:{node.name}")
         node._redis.hset(f"media:node:{node.name}", mapping={"free": 0, "calls": 1, "cpu": "0", "draining": 1})
-        assert page.ask("offer", sdp="again")["sdp"] == "answer of node-2 to again"
+        assert page.offer("again")["sdp"] == "answer of node-2 to again"
     assert the_call().node == "node-2"
 
 

@@ -43,8 +43,8 @@ def connected(witness: Open, investor: OpenInvestor) -> tuple[Witness, Socket, s
     page.ask("join_queue")
     call = seat.act("answer_next")["call"]
     page.ask("acknowledge")
-    page.ask("offer", sdp="mine")
-    seat.act("offer", call=call, sdp="hers")
+    page.offer("mine")
+    seat.offer("hers", call=call)
     return seat, page, call
 
 
@@ -191,7 +191,7 @@ def test_a_colleague_of_the_same_branch_has_no_part_in_the_call(witness: Open, i
     _, _, call = connected(witness, investor)
     colleague = witness("weiyinuo").sit()
     assert colleague.act("pass", call=call)["code"] == "404"
-    assert colleague.act("offer", call=call, sdp="x")["code"] == "404"
+    assert colleague.offer("x", call=call)["code"] == "404"
 
 
 def test_a_socket_of_a_signed_out_witness_is_refused_and_closed(witness: Open) -> None:
@@ -242,7 +242,7 @@ def test_both_offers_reach_the_node_and_come_back_as_answers(
 ) -> None:
     seat, _, call = connected(witness, investor)
     assert node.calls[call] == {"investor", "witness"}
-    assert seat.act("offer", call=call, sdp="again") == {"sdp": "answer of node-1 to again"}
+    assert seat.offer("again", call=call) == {"sdp": "answer of node-1 to again"}
 
 
 def test_nothing_of_the_investor_is_connected_before_the_consent(
@@ -253,11 +253,11 @@ def test_nothing_of_the_investor_is_connected_before_the_consent(
     call = seat.act("answer_next")["call"]
     state = page.ask("call_state")
     assert (state["witness"], state["licence_no"], state["acknowledged_at"]) == ("陆文珊", "F0300127", None)
-    assert page.ask("offer", sdp="mine")["code"] == "not_acknowledged"
+    assert page.offer("mine")["code"] == "not_acknowledged"
     assert call not in node.calls
     assert page.ask("acknowledge")["acknowledged_at"] is not None
     assert seat.heard("call")[-1]["event"] == "acknowledged"
-    assert "sdp" in page.ask("offer", sdp="mine")
+    assert "sdp" in page.offer("mine")
 
 
 def test_a_snapshot_is_kept_and_leaves_the_spool(node: PretendNode, witness: Open, investor: OpenInvestor) -> None:
@@ -341,9 +341,9 @@ def test_an_investor_who_hangs_up_can_come_back_until_the_witness_ends_the_call(
     seat, page, call = connected(witness, investor)
     assert page.ask("hang_up") == {"left": True}
     assert seat.heard("call")[-1]["event"] == "left"
-    assert "sdp" in page.ask("offer", sdp="again")
+    assert "sdp" in page.offer("again")
     seat.act("technical_failure", call=call)
-    assert page.ask("offer", sdp="again")["code"] == "call_over"
+    assert page.offer("again")["code"] == "call_over"
 
 
 def test_a_call_goes_on_at_another_node_when_its_node_died(
@@ -353,8 +353,8 @@ def test_a_call_goes_on_at_another_node_when_its_node_died(
     node.stop()
     other = PretendNode(redis_url, tmp_path / "other", "node-2")
     try:
-        assert page.ask("offer", sdp="again")["sdp"] == "answer of node-2 to again"
-        assert seat.act("offer", call=call, sdp="again")["sdp"] == "answer of node-2 to again"
+        assert page.offer("again")["sdp"] == "answer of node-2 to again"
+        assert seat.offer("again", call=call)["sdp"] == "answer of node-2 to again"
         assert (the_call().node, the_call().epoch) == ("node-2", 2)
     finally:
         other.stop()

@@ -54,8 +54,7 @@ def offers_of(page: Socket, **more: object) -> Offer:
     """How a browser's offer travels; refused ones come as an error."""
 
     async def offer(sdp: str) -> str:
-        ask = page.act if isinstance(page, Witness) else page.ask
-        answer = await asyncio.to_thread(ask, "offer", sdp=sdp, **more)
+        answer = await asyncio.to_thread(page.offer, sdp, **more)
         return str(answer["sdp"])
 
     return offer

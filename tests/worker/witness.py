@@ -48,7 +48,8 @@ class Witness:
         self.call = call
 
         async def signal(sdp: str) -> str:
-            return str((await self._ask("offer", call=self.call, sdp=sdp))["sdp"])
+            permit = (await self._ask("permit", call=self.call))["permit"]
+            return str((await self._ask("offer", call=self.call, sdp=sdp, permit=permit))["sdp"])
 
         self._peer = SyntheticPeer(signal, label="witness", tone_hz=500)
         await self._peer.connect()

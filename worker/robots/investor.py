@@ -279,7 +279,8 @@ class Investor:
             await line.ask("acknowledge", case_no=self.case_no)
 
         async def signal(sdp: str) -> str:
-            return str((await line.ask("offer", case_no=self.case_no, sdp=sdp))["sdp"])
+            permit = (await line.ask("permit", case_no=self.case_no))["permit"]
+            return str((await line.ask("offer", case_no=self.case_no, sdp=sdp, permit=permit))["sdp"])
 
         place = self.chance.randrange(len(WALLS))
         self.peer = SyntheticPeer(signal, label=self.person.client_no, colour=WALLS[place], tone_hz=300 + 60 * place)

@@ -37,9 +37,10 @@ export const CHOOSES_SPEAKER = "setSinkId" in HTMLMediaElement.prototype;
 const KINDS = { microphone: "audio", camera: "video" };
 
 /**
- * new Call({localVideo, remoteVideo, signal, onstate, onstats, ontrouble, constraints, fatal})
+ * new Call({localVideo, remoteVideo, permit, signal, onstate, onstats, ontrouble, constraints, fatal})
  *
- * signal(sdp)      async: sends the offer, resolves to the answer's SDP (or {sdp}); called again for every new connection
+ * permit()         async: asks for what the next offer needs; asked anew for every connection, beside what takes its own time
+ * signal(sdp, permit)   async: sends the offer, resolves to the answer's SDP (or {sdp}); called again for every new connection
  * onstate(state, text, error)   each change, see State and WORDS; error is a MediaFault or what signal rejected with
  * onstats(stats)   every 2 s while connected, see stats()
  * ontrouble(text)  something that the person should know
@@ -49,8 +50,8 @@ const KINDS = { microphone: "audio", camera: "video" };
  * fatal(error)     true for a rejection of signal after which trying again is useless (the call is over)
  */
 export class Call {
-  constructor({ localVideo, remoteVideo, signal, onstate = () => {}, onstats = () => {}, ontrouble = () => {}, onswitches = () => {}, ongone = () => {}, constraints = FOR_CALL, fatal = () => false, iceServers = [] }) {
-    Object.assign(this, { localVideo, remoteVideo, signal, onstate, onstats, ontrouble, onswitches, ongone, constraints, fatal, iceServers });
+  constructor({ localVideo, remoteVideo, permit, signal, onstate = () => {}, onstats = () => {}, ontrouble = () => {}, onswitches = () => {}, ongone = () => {}, constraints = FOR_CALL, fatal = () => false, iceServers = [] }) {
+    Object.assign(this, { localVideo, remoteVideo, permit, signal, onstate, onstats, ontrouble, onswitches, ongone, constraints, fatal, iceServers });
     this.state = State.IDLE;
     this.stream = null;
     this.peer = null;
@@ -200,6 +201,8 @@ export class Call {
     this.#drop();
     this.round += 1;
     const { round } = this;
+    const permit = this.permit();
+    permit.catch(() => {}); // told where it is waited for
     const iceServers = await this.#askForRelays();
     if (this.round !== round || this.state === State.CLOSED) return;
     const peer = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
@@ -214,7 +217,7 @@ export class Call {
       await peer.setLocalDescription(await peer.createOffer());
       await Promise.race([gathered(peer), pause(GATHERING_MS)]);
       if (!current()) return;
-      const answer = await this.signal(peer.localDescription.sdp);
+      const answer = await this.signal(peer.localDescription.sdp, await permit);
       if (!current()) return;
       await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp ?? answer });
       const line = peer.getSenders()[0].transport;

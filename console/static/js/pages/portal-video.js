@@ -237,7 +237,8 @@ function enter() {
   call = new Call({
     localVideo: $("[data-local]"),
     remoteVideo: $("[data-remote]"),
-    signal: (sdp) => ask("offer", { sdp }, { timeout: 25_000 }),
+    permit: async () => (await ask("permit")).permit,
+    signal: (sdp, permit) => ask("offer", { sdp, permit }, { timeout: 25_000 }),
     iceServers: async () => (await ask("ice")).servers,
     fatal: (error) => FATAL.has(error.code),
     onstate: (state, words, error) => {

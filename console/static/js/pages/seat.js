@@ -248,7 +248,8 @@ function startCall() {
   call = new Call({
     localVideo: document.querySelector("[data-mine] video"),
     remoteVideo: document.querySelector("[data-peer] video"),
-    signal: (sdp) => live.ask("offer", { fence, call: session, sdp }, { timeout: 25_000 }),
+    permit: async () => (await live.ask("permit", { fence, call: session })).permit,
+    signal: (sdp, permit) => live.ask("offer", { fence, call: session, sdp, permit }, { timeout: 25_000 }),
     iceServers: async () => (await live.ask("ice", { fence, call: session })).servers,
     fatal: (error) => FATAL.has(error.code),
     onstate: (state, words, error) => {
