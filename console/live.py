@@ -75,6 +75,12 @@ def suspicions_changed(branch_id: int) -> None:
     _emit("suspicions", {"branch": branch_id}, branch_room(branch_id), SEAT)
 
 
+def help_changed(branch_id: int, *, asked: bool) -> None:
+    """A witness asks the supervisors for help; or need not be helped any more."""
+    for namespace in (SEAT, BOARD):
+        _emit("help", {"branch": branch_id, "asked": asked}, branch_room(branch_id), namespace)
+
+
 def urgency_asked(branch_id: int) -> None:
     """Somebody who waits asks to be served sooner: for the supervisors."""
     _emit("suspicions", {"branch": branch_id, "urgent": True}, branch_room(branch_id), SEAT)

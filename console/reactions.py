@@ -38,6 +38,14 @@ def tell_supervisors(case: Case) -> None:
     live.suspicions_changed(case.branch_id)
 
 
+def ring_for_help(case: Case) -> None:
+    live.help_changed(case.branch_id, asked=True)
+
+
+def help_came(case: Case) -> None:
+    live.help_changed(case.branch_id, asked=False)
+
+
 def ask_for_urgency(case: Case) -> None:
     live.urgency_asked(case.branch_id)
 
@@ -69,6 +77,9 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Happening.URGENT_ASKED: (ask_for_urgency,),
     Happening.URGENT_GRANTED: (tell_of_urgency, tell_queue),
     Happening.URGENT_DECLINED: (tell_of_urgency, ask_for_urgency),
+    Happening.HELP_ASKED: (ring_for_help,),
+    Happening.HELP_ANSWERED: (help_came,),
+    Happening.TAKEN_OVER: (help_came,),
     Happening.TASK_CLAIMED: (tell_reviewers,),
     Happening.TASK_RELEASED: (tell_reviewers,),
 }

@@ -1,4 +1,5 @@
-"""What the database itself refuses, whoever asks: trails are insert-only, makers are not checkers, published questions stay.
+"""What the database itself refuses, whoever asks: trails are insert-only, makers are not checkers, published questions stay,
+marketing staff witnesses nothing.
 
 Used by the migrations and nowhere else; tests run the migration.
 """
@@ -71,3 +72,51 @@ def _postgresql() -> list[str]:
             f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
     return made
+
+
+MARKETING = "EXISTS (SELECT 1 FROM staff s WHERE s.id = NEW.{} AND s.marketing)"
+MAKERS = {  # what a hand-over makes of four eyes: whoever had the call is a maker, whoever reviewed the case takes over none of it
+    "review_tasks": "NEW.reviewer_person IS NOT NULL AND EXISTS (SELECT 1 FROM take_overs t JOIN video_sessions v ON v.id = t.session_id"
+    " WHERE v.case_id = NEW.case_id AND t.from_person = NEW.reviewer_person)",
+    "take_overs": "EXISTS (SELECT 1 FROM review_tasks r JOIN video_sessions v ON v.case_id = r.case_id"
+    " WHERE v.id = NEW.session_id AND r.decided_at IS NOT NULL AND r.reviewer_person = NEW.to_person)",
+}
+
+
+def witnesses(dialect: str) -> list[str]:
+    """Marketing staff never has a call nor a seat that may get one; four eyes are counted over hand-overs too."""
+    rules = [
+        (f"{table}_four_eyes_handed", table, "INSERT OR UPDATE", when, "maker is checker")
+        for table, when in MAKERS.items()
+    ]
+    rules += [
+        (
+            "video_sessions_marketing",
+            "video_sessions",
+            "INSERT OR UPDATE OF witness_id",
+            MARKETING.format("witness_id"),
+            "marketing",
+        ),
+        (
+            "seats_marketing",
+            "seats",
+            "INSERT OR UPDATE OF state",
+            f"NEW.state IN ('online', 'in_call') AND {MARKETING.format('staff_id')}",
+            "marketing",
+        ),
+    ]
+    return [statement for rule in rules for statement in _refusing(dialect, *rule)]
+
+
+def _refusing(dialect: str, name: str, table: str, verbs: str, when: str, why: str) -> list[str]:
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER {name}_{verb.split()[0].lower()} BEFORE {verb} ON {table} WHEN {when}"
+            f" BEGIN SELECT RAISE(ABORT, '{why}'); END"
+            for verb in verbs.split(" OR ")
+        ]
+    return [
+        f"CREATE FUNCTION refuse_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {when}"
+        f" THEN RAISE EXCEPTION '{why}' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$",
+        f"CREATE TRIGGER {name} BEFORE {verbs} ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_{name}()",
+    ]

@@ -87,6 +87,7 @@ class Place(NamedTuple):
 
 RAIL = (
     Place("seat", "坐席", "headset", "video_seat.seat", (Role.WITNESS, Role.SUPERVISOR)),
+    Place("dispatch", "调度", "route", "video_seat.dispatch", (Role.SUPERVISOR,), "video_seat.dispatch_waiting"),
     Place("held", "核实", "flag", "video_seat.held", (Role.SUPERVISOR,), "video_seat.held_waiting"),
     Place("board", "看板", "chart-bar", "board.page", (Role.SUPERVISOR, Role.ADMIN)),
     Place("review", "复核", "clipboard-check", "review.tasks", (Role.REVIEWER, Role.SUPERVISOR)),

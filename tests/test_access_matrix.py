@@ -56,6 +56,8 @@ ROUTES: dict[str, object] = {
     "desk.home desk.sign_out": EVERY_STAFF,
     "desk.reveal": {WITNESS, REVIEWER, SUPERVISOR},
     "video_seat.seat video_seat.parts video_seat.answer_next video_seat.judge": SEAT,
+    "video_seat.dispatch video_seat.dispatch_now video_seat.dispatch_waiting video_seat.answer_help": {SUPERVISOR},
+    "video_seat.take_over": {SUPERVISOR},
     "video_seat.held video_seat.held_waiting video_seat.decide video_seat.decide_urgent": {SUPERVISOR},
     "board.page board.parts board.suggested": {SUPERVISOR, ADMIN},
     "review.tasks review.take_next review.case review.claim review.renew review.release": COUNTER,

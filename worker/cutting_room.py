@@ -72,13 +72,13 @@ class Piece:
 
 @dataclass(frozen=True)
 class Plan:
-    """``began``: ISO, where the clock shows 0. ``line``: what is burned in beside the time. ``font``: its file; None: nothing is
-    burned in. The pieces of each side are in the order of time.
+    """``began``: ISO, where the clock shows 0. ``lines``: what is burned in beside the time, each from its millisecond on. ``font``: its
+    file; None: nothing is burned in. The pieces of each side are in the order of time.
     """
 
     began: str
     length: int
-    line: str
+    lines: list[tuple[int, str]]
     font: str | None
     investor: list[Piece] = field(default_factory=list)
     witness: list[Piece] = field(default_factory=list)
@@ -343,7 +343,8 @@ class Canvas:
         if self.plan.font is None or moment.replace(microsecond=0) == self._there[2]:
             return
         self._there[2], self.changed = moment.replace(microsecond=0), True
-        said = f"{moment.astimezone(LOCAL):%Y-%m-%d %H:%M:%S}　{self.plan.line}"
+        line = [text for at, text in self.plan.lines if at <= max(now, 0)][-1]
+        said = f"{moment.astimezone(LOCAL):%Y-%m-%d %H:%M:%S}　{line}"
         self._planes[0][PANE[1] :] = self._written(said, (self.plan.size[0], STRIP), 26, (20, STRIP // 2), "lm")
 
     def _panel(self, words: str) -> Planes:

@@ -61,7 +61,7 @@ def plan_of(call: VideoSession) -> Plan:
         ]
         for side in SIDES
     }
-    return Plan(zero.isoformat(), copies.length_ms(call), copies.line_of(call), fonts.chinese(), **pieces)
+    return Plan(zero.isoformat(), copies.length_ms(call), copies.lines_of(call), fonts.chinese(), **pieces)
 
 
 def films_of(call: VideoSession) -> dict[str, list[Callable[[], Iterable[bytes]]]]:

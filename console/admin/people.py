@@ -15,6 +15,8 @@ from console.access import my_staff
 from console.people import passwords
 from console.people.identity import id_no_of
 from console.people.models import ROLE_TITLES, Branch, Role, SignIn, Staff, StaffBranch
+from console.queues import seats
+from console.queues.models import SeatState
 
 from .base import Register
 from .scope import head_office, my_branches
@@ -51,7 +53,9 @@ class Roles(SelectMultipleField):
 
 
 def licence_state(staff: Staff, at: datetime) -> tuple[str, str]:
-    """How the licence stands, and its colour: without a valid one nobody goes online (Q2)."""
+    """How the licence stands, and its colour: without a valid one nobody goes online (Q2), with one nobody of marketing."""
+    if staff.marketing:
+        return "营销人员，不能上线", "bad" if staff.has_role(Role.WITNESS) else ""
     days = staff.licence_days(at)
     if days is None:
         return ("未登记，不能上线", "bad") if staff.has_role(Role.WITNESS) else ("不需要", "")
@@ -102,13 +106,17 @@ class People(Register):
     column_default_sort = "id"
     can_create = True
     can_edit = True
-    form_args: ClassVar = {"active": {"label": "在职（取消则停用，此人立即退出）"}}
+    form_args: ClassVar = {
+        "active": {"label": "在职（取消则停用，此人立即退出）"},
+        "marketing": {"label": "营销人员（不能见证：不能上线、接听或接管）"},
+    }
     form_overrides: ClassVar = {"licence_until": DateField}
     form_columns = (
         "name",
         "username",
         "licence_no",
         "licence_until",
+        "marketing",
         "roles",
         "branches",
         "head_office",
@@ -169,7 +177,15 @@ class People(Register):
             model.password_hash = passwords.hash_password(form.new_password.data)
         if not is_created and (form.new_password.data or not model.active):
             self._end_sessions(model)
+        if model.marketing and not is_created:
+            self._send_offline(model)
         super().on_model_change(form, model, is_created)
+
+    def _send_offline(self, model: Staff) -> None:
+        """A call that goes on is finished by whoever is in it, or taken over."""
+        seat = seats.hold(session(), model.id)
+        if seat is not None and seat.state not in (SeatState.OFFLINE, SeatState.IN_CALL):
+            seats.enter(session(), seat, SeatState.OFFLINE, datetime.now(UTC))
 
     def _end_sessions(self, model: Staff) -> None:
         session.execute(

@@ -14,6 +14,7 @@ from console.people.branches import served_branches
 from console.people.models import Branch, Role
 from console.queues import board, staffing
 from console.queues.models import SEAT_STATE_TITLES
+from console.video_seat import helping
 
 from . import drawing
 
@@ -70,8 +71,10 @@ def _rules() -> board.Rules:
 
 def _shown(session: Session, chosen: list[Branch], now: datetime) -> dict[str, Any]:
     found = board.board(session, chosen, now, _rules())
+    ids = {branch.id for branch in chosen}
     return {
         "board": found,
+        "asked": [each for each in helping.pending(session, my_staff()) if each.session.case.branch_id in ids],
         "now": now,
         "sla_minutes": int(found.rules.sla.total_seconds() // 60),
         "red_minutes": int(found.rules.red.total_seconds() // 60),

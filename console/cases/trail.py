@@ -36,6 +36,9 @@ class Happening(StrEnum):
     CALL_STARTED = "call_started"
     RECORDING_AGREED = "recording_agreed"
     CALL_ENDED = "call_ended"
+    HELP_ASKED = "help_asked"
+    HELP_ANSWERED = "help_answered"
+    TAKEN_OVER = "taken_over"
     RECORDING_KEPT = "recording_kept"
     SNAPSHOT_TAKEN = "snapshot_taken"
     CHECK_MARKED = "check_marked"
@@ -67,6 +70,9 @@ HAPPENING_TITLES = {
     Happening.CALL_STARTED: "视频开始",
     Happening.RECORDING_AGREED: "同意录音录像",
     Happening.CALL_ENDED: "视频结束",
+    Happening.HELP_ASKED: "求助班长",
+    Happening.HELP_ANSWERED: "班长回复求助",
+    Happening.TAKEN_OVER: "接管通话",
     Happening.RECORDING_KEPT: "双录归档",
     Happening.SNAPSHOT_TAKEN: "抓拍",
     Happening.CHECK_MARKED: "见证清单记录",

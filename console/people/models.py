@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.businesses.suitability import InvestorClass, RiskGrade
@@ -78,6 +78,7 @@ class Staff(Base):
     head_office: Mapped[bool] = mapped_column(default=False)
     licence_no: Mapped[str | None] = mapped_column(String(20))
     licence_until: Mapped[date | None]
+    marketing: Mapped[bool] = mapped_column(default=False, server_default=false())  # 营销人员: never witnesses
     id_no: Mapped[str | None] = mapped_column(EncryptedText("staff.id_no"))
     person_index: Mapped[str | None] = mapped_column(String(32), index=True)
     active: Mapped[bool] = mapped_column(default=True)

@@ -141,7 +141,7 @@ def _consented(payload: Any) -> VideoSession:
         call = service.live_call_on(session, _case(session, payload))
     if call is None:
         raise service.CallOver
-    if call.acknowledged_at is None:
+    if not call.agreed:
         raise NotConsented(call.session_no)
     return call
 
@@ -159,7 +159,9 @@ def call_state(payload: Any = None) -> dict[str, Any]:
             "call": call.session_no if call else None,
             "witness": call.witness.name if call else None,
             "licence_no": call.witness.licence_no if call else None,
-            "acknowledged_at": call.acknowledged_at.isoformat() if call and call.acknowledged_at else None,
+            "acknowledged_at": call.acknowledged_at.isoformat()
+            if call and call.agreed and call.acknowledged_at
+            else None,
             "cue": cue.cue if cue else None,
             "frame": bool(cue and cue.frame),
             **(_in_call(call) if call else {}),

@@ -11,8 +11,9 @@ from console.access import case_or_404, investor_only, me, stamp
 from console.cases import service
 from console.cases.models import ENDED, Case, Rejection, Status
 from console.db import reading, transaction
-from console.people.models import Investor, Staff
+from console.people.models import Investor
 from console.queues import appointments
+from console.video_seat import timeline
 from console.video_seat.models import VideoSession
 
 from . import status
@@ -93,8 +94,8 @@ def _cases(session: Session, investor_id: int) -> list[Case]:
 
 
 def _witnesses(session: Session, case: Case) -> dict[str, str]:
-    met = select(Staff.id, Staff.name).join(VideoSession, VideoSession.witness_id == Staff.id)
-    return {f"staff:{id_}": name for id_, name in session.execute(met.where(VideoSession.case_id == case.id))}
+    calls = session.scalars(select(VideoSession).where(VideoSession.case_id == case.id))
+    return {f"staff:{staff.id}": staff.name for call in calls for staff, _ in timeline.witnesses_of(call)}
 
 
 @bp.app_template_filter("day_and_time")

@@ -113,7 +113,9 @@ SEAT_STATE_TITLES = {
 
 
 class Seat(Base):
-    """坐席 of one witness at one branch. ``fence`` grows at every going online: an older page's acts are refused."""
+    """坐席 of one witness at one branch. ``fence`` grows at every going online: an older page's acts are refused; ``fenced_because`` is
+    what that page is told when it was no page of the witness's that made it grow.
+    """
 
     __tablename__ = "seats"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -123,6 +125,7 @@ class Seat(Base):
     since: Mapped[datetime]
     seen_at: Mapped[datetime]
     fence: Mapped[int] = mapped_column(default=0)
+    fenced_because: Mapped[str] = mapped_column(String(120), default="", server_default="")
     staff: Mapped[Staff] = relationship()
     branch: Mapped[Branch] = relationship()
 

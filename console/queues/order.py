@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, false, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from console.cases.models import Case, CaseEvent, Status
-from console.people.models import Staff
+from console.cases.models import Case, Status
 
+from . import witnesses
 from .models import OverflowRule, Priority, Seat, Ticket, TicketState
 
 ORDER = (Ticket.rank, Ticket.joined_at, Ticket.id)
@@ -31,7 +31,7 @@ def heads(session: Session, seat: Seat, at: datetime) -> Iterator[Select[Any]]:
 
     For looking; who claims it adds the lock.
     """
-    answerable = may_answer(session, seat.staff)
+    answerable = witnesses.may_witness(session, seat.staff)
     for place in (Ticket.branch_id == seat.branch_id, sent_here(session, seat, at)):
         for called_lately in (_not_lately(at), ~_not_lately(at)):
             yield (
@@ -53,19 +53,6 @@ def _not_lately(at: datetime) -> ColumnElement[bool]:
     """Was not called in vain a moment ago. One who would rest longer than anybody does was called by a process whose clock is wrong."""
     rests_until = Ticket.not_before
     return or_(rests_until.is_(None), rests_until <= at, rests_until > at + MOST_MISSED * REST)
-
-
-def may_answer(session: Session, staff: Staff) -> ColumnElement[bool]:
-    """Not what this person raised a suspicion about, and no case that this person moved at the review (four eyes, R4)."""
-    same = Staff.person_index == staff.person_index if staff.person_index else Staff.id == staff.id
-    hands = [f"staff:{each}" for each in session.scalars(select(Staff.id).where(same))]
-    reviewed = select(CaseEvent.id).where(
-        CaseEvent.case_id == Ticket.case_id,
-        CaseEvent.before == Status.IN_REVIEW,
-        CaseEvent.after != Status.IN_REVIEW,
-        CaseEvent.by.in_(hands),
-    )
-    return and_(or_(Ticket.not_person.is_(None), Ticket.not_person != staff.person), ~reviewed.exists())
 
 
 def sent_here(session: Session, seat: Seat, at: datetime) -> ColumnElement[bool]:

@@ -12,16 +12,11 @@ from console.people.models import Staff
 from console.problem import NotThere, Problem
 from console.stamp import Stamp
 
-from . import service
+from . import service, witnesses
 from .models import SEAT_STATE_TITLES, Seat, SeatInterval, SeatState, Ticket
 
 SILENCE = timedelta(seconds=150)  # a page in the background may speak once a minute only; after this it has left
 CHOSEN_BY_HAND = (SeatState.ONLINE, SeatState.BREAK, SeatState.MEETING, SeatState.TRAINING, SeatState.OFFLINE)
-
-
-class LicenceMissing(Problem):
-    status, code = 409, "licence_missing"
-    text = "没有有效的执业资格证号，不能上线。请联系管理员更新登记。"
 
 
 class SeatLost(Problem):
@@ -29,6 +24,12 @@ class SeatLost(Problem):
 
     status, code = 409, "seat_lost"
     text = "您的坐席已在另一个页面打开，这次操作没有生效。请在那个页面继续，或刷新本页接回坐席。"
+
+
+class TakenOver(SeatLost):
+    """Not another page of the witness, but a supervisor made this one stale: the call is somebody else's now."""
+
+    code = "taken_over"
 
 
 class SeatBusy(Problem):
@@ -52,20 +53,33 @@ def seat_of(session: Session, staff_id: int) -> Seat | None:
     return session.scalar(select(Seat).where(Seat.staff_id == staff_id).options(joinedload(Seat.branch)))
 
 
+def there(session: Session, staff: Staff, stamp: Stamp) -> Seat:
+    """The seat of this person, made if there never was one."""
+    return seat_of(session, staff.id) or _made(session, staff, stamp)
+
+
 def sit(session: Session, staff: Staff, stamp: Stamp) -> Seat:
     """A page takes the seat: from now on acts of any older page are refused (SeatLost)."""
     seat = _locked(session, staff.id) or _made(session, staff, stamp)
     seat.fence += 1
+    seat.fenced_because = ""
     seat.seen_at = stamp.at
     session.flush()
     return seat
 
 
+def fence_off(session: Session, seat: Seat, because: str, at: datetime) -> None:
+    """The page that holds the seat holds it no more, and is told ``because``; the witness has 小休 until a page sits down again."""
+    seat.fence += 1
+    seat.fenced_because = because
+    enter(session, seat, SeatState.BREAK, at)
+
+
 def seated(session: Session, staff_id: int, fence: int) -> Seat:
-    """The seat of this witness, locked, if ``fence`` is that of the page that holds it. Raises SeatLost."""
+    """The seat of this witness, locked, if ``fence`` is that of the page that holds it. Raises SeatLost, TakenOver."""
     seat = _locked(session, staff_id)
     if seat is None or seat.fence != fence:
-        raise SeatLost(staff_id)
+        raise TakenOver(staff_id, text=seat.fenced_because) if seat and seat.fenced_because else SeatLost(staff_id)
     return seat
 
 
@@ -99,7 +113,9 @@ def _made(session: Session, staff: Staff, stamp: Stamp) -> Seat:
 
 
 def go(session: Session, staff: Staff, branch_id: int, state: SeatState, stamp: Stamp) -> Seat:
-    """Change the seat's state (and branch); going online gives the page a new fence. Raises LicenceMissing, SeatBusy, NotYourBranch."""
+    """Change the seat's state (and branch); going online gives the page a new fence. Raises SeatBusy, NotYourBranch,
+    what witnesses.py refuses.
+    """
     if state not in CHOSEN_BY_HAND:
         raise ValueError(state)
     if branch_id not in {branch.id for branch in served_branches(session, staff)}:
@@ -108,7 +124,7 @@ def go(session: Session, staff: Staff, branch_id: int, state: SeatState, stamp: 
     if seat.state is SeatState.IN_CALL:
         raise SeatBusy(staff.id)
     if state is SeatState.ONLINE:
-        require_licence(staff, stamp.at)
+        witnesses.require(staff, stamp.at)
         seat.fence += 1
     if (seat.state, seat.branch_id) != (state, branch_id):
         seat.branch_id = branch_id
@@ -117,13 +133,6 @@ def go(session: Session, staff: Staff, branch_id: int, state: SeatState, stamp: 
     seat.seen_at = stamp.at
     session.flush()
     return seat
-
-
-def require_licence(staff: Staff, at: datetime) -> None:
-    """执业资格证号 in date on the local day of ``at``."""
-    left = staff.licence_days(at)
-    if left is None or left < 0:
-        raise LicenceMissing(staff.id)
 
 
 def enter(session: Session, seat: Seat, state: SeatState, at: datetime) -> None:
@@ -172,7 +181,7 @@ def team(session: Session, branch_id: int) -> list[Seat]:
 
 
 def answer_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
-    """接通下一位. None when nobody waits. Raises NotOnline, LicenceMissing."""
+    """接通下一位. None when nobody waits. Raises NotOnline, LicenceMissing, Marketing."""
     _require_online(session, seat, stamp)
     ticket = service.claim_next(session, seat, stamp)
     if ticket is not None:
@@ -181,7 +190,9 @@ def answer_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
 
 
 def answer(session: Session, seat: Seat, ticket_id: int, stamp: Stamp, why: str = "") -> Ticket:
-    """Pick one from the list. Raises AlreadyAnswered, WhyMissing, NotOnline, LicenceMissing; NotYourBranch for another branch's ticket."""
+    """Pick one from the list. Raises AlreadyAnswered, WhyMissing, NotOnline, what witnesses.py refuses; NotYourBranch for another
+    branch's ticket.
+    """
     _require_online(session, seat, stamp)
     ticket = session.get(Ticket, ticket_id)
     served = {branch.id for branch in served_branches(session, _staff(session, seat))}
@@ -202,7 +213,7 @@ def free(session: Session, staff_id: int, at: datetime) -> None:
 def _require_online(session: Session, seat: Seat, stamp: Stamp) -> None:
     if seat.state is not SeatState.ONLINE:
         raise NotOnline(seat.staff_id)
-    require_licence(_staff(session, seat), stamp.at)
+    witnesses.require(_staff(session, seat), stamp.at)
 
 
 def _staff(session: Session, seat: Seat) -> Staff:

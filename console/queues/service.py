@@ -19,7 +19,7 @@ from console.people import numbers
 from console.problem import Problem
 from console.stamp import Stamp
 
-from . import appointments, order
+from . import appointments, order, witnesses
 from .hours import Closed, closed_days, is_open
 from .models import Priority, Seat, Ticket, TicketState
 from .order import MOST_MISSED, REST
@@ -43,20 +43,6 @@ class JoinedEnough(Problem):
 
     status, code = 429, "joined_enough"
     text = f"一小时内最多加入排队 {MOST_JOINS} 次，次数已用完。请稍后再加入，或预约视频时间。已填写的内容都会保留。"
-
-
-class NotYours(Problem):
-    """Who raised a suspicion does not judge the case again."""
-
-    status, code = 409, "not_yours"
-    text = "这位投资者由您报过班长，须由其他认证人员接听。请接通下一位。"
-
-
-class Reviewed(Problem):
-    """Maker and checker are two people, whichever comes first."""
-
-    status, code = 409, "reviewed"
-    text = "您复核过这一单，须由其他认证人员接听。请接通下一位。"
 
 
 class WhyMissing(Problem):
@@ -263,14 +249,11 @@ def claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str =
 
     Raises AlreadyAnswered, WhyMissing, NotYours, Reviewed.
     """
-    if ticket.not_person == seat.staff.person:
-        raise NotYours(ticket.ticket_no)
     hold(ticket.case)
     session.refresh(ticket, ["state"])
     if ticket.state is not TicketState.WAITING:
         raise AlreadyAnswered(ticket.ticket_no)
-    if session.scalar(select(Ticket.id).where(Ticket.id == ticket.id, order.may_answer(session, seat.staff))) is None:
-        raise Reviewed(ticket.ticket_no)
+    witnesses.require_for(session, seat.staff, ticket)
     why = why.strip()
     if place(session, ticket).ahead and not 2 <= len(why) <= 100:
         raise WhyMissing(ticket.ticket_no)

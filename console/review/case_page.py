@@ -23,6 +23,7 @@ SIDES = ("investor", "witness")
 LEAST_GAP_MS = 1000  # shorter ones are not worth a line: between two segments there is always a moment
 GAP_TITLES = {
     timeline.Why.CONNECTING: "投资者画面尚未接通",
+    timeline.Why.TAKEN_OVER: "班长接管，等待投资者确认",
     timeline.Why.LINE: "投资者画面中断",
     timeline.Why.RECORDING: "投资者一侧未录上",
     timeline.Why.CAMERA: "投资者关闭了摄像头",

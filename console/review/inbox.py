@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
 from console.businesses import BUSINESSES
@@ -14,7 +14,7 @@ from console.cases.models import Case
 from console.db import UtcDateTime
 from console.local_time import midnight
 from console.people.models import Branch, Investor, Staff
-from console.video_seat.models import VideoSession
+from console.video_seat.models import VideoSession, was_witnessed_by
 
 from .models import ReviewTask, TaskState
 
@@ -187,7 +187,7 @@ def _read_key(text: str) -> tuple[datetime, int] | None:
 
 def _may_take(staff: Staff) -> ColumnElement[bool]:
     """Of the person's broker and branches, and not witnessed by the person."""
-    own = exists().where(VideoSession.case_id == ReviewTask.case_id, VideoSession.witness_person == staff.person)
+    own = was_witnessed_by(ReviewTask.case_id, staff.person)
     branches = select(Branch.id).where(Branch.broker_id == staff.broker_id)
     if not staff.head_office:
         branches = branches.where(Branch.id.in_([branch.id for branch in staff.branches]))

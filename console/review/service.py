@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from console.businesses.steps import Desk
@@ -16,7 +16,7 @@ from console.people.models import Branch, Staff
 from console.problem import Problem
 from console.queues import hours
 from console.stamp import Stamp
-from console.video_seat.models import VideoSession
+from console.video_seat.models import was_witnessed_by
 
 from .deadline import due_at
 from .models import Decision, ReviewTask, TaskState
@@ -88,11 +88,7 @@ def live_task(session: Session, case: Case, *, lock: bool = False) -> ReviewTask
 
 def witnessed(session: Session, case: Case, staff: Staff) -> bool:
     """Whether this person, by whatever account, ever held a video session of the case."""
-    return bool(
-        session.scalar(
-            select(exists().where(VideoSession.case_id == case.id, VideoSession.witness_person == staff.person))
-        )
-    )
+    return bool(session.scalar(select(was_witnessed_by(case.id, staff.person))))
 
 
 def holder(task: ReviewTask, at: datetime) -> Staff | None:

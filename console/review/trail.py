@@ -91,6 +91,7 @@ class Titles:
         self._reasons = {reason.code: reason.title for rejection in case.rejections for reason in rejection.reasons}
         self._calls = _calls(session, case)
         self._recordings = _recordings(session, case)
+        self._staff = _handed(session, case.events)
         self._versions = _versions(session, case.events)
         reasons = select(ShortReason).where(ShortReason.use.in_((ReasonUse.FIELD, ReasonUse.QUESTION)))
         self._short = {(row.use, row.code): row.title for row in session.scalars(reasons)}
@@ -140,6 +141,11 @@ class Titles:
     def _ended(self, detail: dict[str, Any]) -> str:
         return "，".join(filter(None, (VERDICT_TITLES[Verdict(detail["verdict"])], detail.get("why", ""))))
 
+    def _taken_over(self, detail: dict[str, Any]) -> str:
+        return (
+            f"{self._staff.get(detail['to'], '')} 接管自 {self._staff.get(detail['from'], '')}，原因：{detail['why']}"
+        )
+
     def _slot(self, detail: dict[str, Any]) -> str:
         at = datetime.fromisoformat(detail["slot"]).astimezone(LOCAL)
         return f"{at:%m-%d %H:%M}"
@@ -158,6 +164,7 @@ TOLD: dict[str, Callable[[Titles, dict[str, Any]], str]] = {
     Happening.NOTICE_ANSWERED: Titles._notice,
     Happening.DATA_REVEALED: Titles._revealed,
     Happening.CALL_ENDED: Titles._ended,
+    Happening.TAKEN_OVER: Titles._taken_over,
     Happening.APPOINTMENT_BOOKED: Titles._slot,
     Happening.APPOINTMENT_CHANGED: Titles._slot,
     Happening.APPOINTMENT_CANCELLED: Titles._slot,
@@ -194,6 +201,12 @@ def _recordings(session: Session, case: Case) -> dict[str, str]:
         .where(Evidence.case_id == case.id, Evidence.variant == Variant.ORIGINAL)
     )
     return {public_id: f"{SIDES.get(side, side)}第 {segment} 段" for public_id, side, segment in found}
+
+
+def _handed(session: Session, events: Iterable[CaseEvent]) -> dict[int, str]:
+    """Who handed a call on, and to whom."""
+    ids = {event.detail[end] for event in events if event.action == Happening.TAKEN_OVER for end in ("from", "to")}
+    return {row.id: row.name for row in session.scalars(select(Staff).where(Staff.id.in_(ids)))} if ids else {}
 
 
 def _versions(session: Session, events: Iterable[CaseEvent]) -> dict[int, str]:

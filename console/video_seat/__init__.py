@@ -6,7 +6,7 @@ from flask import Flask
 def register(app: Flask) -> None:
     from console import access
 
-    from . import service, sockets, supervising, views  # noqa: F401 (the handlers of /seat, the supervisors' routes)
+    from . import dispatching, service, sockets, supervising, views  # noqa: F401 (the handlers of /seat, the supervisors' routes)
 
     if service.is_talking_to not in access.BEYOND:
         access.BEYOND.append(service.is_talking_to)

@@ -25,9 +25,9 @@ from console.queues import seats
 from console.queues.models import Seat, SeatState, Ticket
 from console.stamp import Stamp
 
-from . import challenges, controls, line, listening, service, signalling, texts, timeline
+from . import challenges, controls, handover, helping, line, listening, service, signalling, texts, timeline
 from .challenges import Challenge
-from .models import CheckResult, VideoSession
+from .models import CheckResult, HelpRequest, TakeOver, VideoSession
 
 T = TypeVar("T")
 Verdict = Callable[[Session, VideoSession, Stamp], T]
@@ -89,10 +89,12 @@ def _answer(fence: int, claim: Callable[[Session, Seat, Stamp], Ticket | None]) 
 
 
 def my_call(session: Session, session_no: str) -> VideoSession:
-    """The call of this number if it is the asking witness's own; else a 404 like any other."""
+    """The call of this number if it is the asking witness's own; else a 404 like any other. Raises TakenOver when it was theirs."""
     call = session.scalar(
         select(VideoSession).where(VideoSession.session_no == session_no, VideoSession.witness_id == my_staff().id)
     )
+    if call is None and (handed := handover.from_me(session, session_no, my_staff().id)) is not None:
+        raise seats.TakenOver(session_no, text=handover.words(handed))
     if call is None or not may_see(me(), call.case):
         raise NotFound
     return call
@@ -211,7 +213,7 @@ def _talking(fence: int, session_no: str) -> Iterator[tuple[Session, VideoSessio
         call = line.held(session, session_no)
         if call is None:
             raise service.CallOver(session_no)
-        if call.acknowledged_at is None:
+        if not call.agreed:
             raise service.NotAcknowledged(session_no)
         yield session, call
 
@@ -269,6 +271,44 @@ def ask_sms(fence: int, session_no: str, challenge_id: str) -> Challenge:
 def tell_challenge(call: VideoSession) -> None:
     """A hint to both ends: they ask what it is now."""
     live.call_changed(call.case.case_no, call.witness_id, "challenge", session_no=call.session_no)
+
+
+# --- a supervisor in it
+
+
+def ask_help(fence: int, session_no: str, reason: str) -> HelpRequest:
+    with _holding(fence, session_no) as (session, call):
+        return helping.ask(session, call, reason, stamp())
+
+
+def answer_help(request_id: int, words: str) -> HelpRequest:
+    """By a supervisor, in no seat's name."""
+    with transaction() as session:
+        request = helping.answer(session, request_id, session.get_one(Staff, my_staff().id), words, stamp())
+        call = request.session
+        case_no, staff_id = call.case.case_no, request.asked_by
+    live.call_changed(case_no, staff_id, "helped", session_no=call.session_no)
+    return request
+
+
+def take_over(session_no: str, why: str) -> TakeOver:
+    """接管. Nothing that the former witness's page sends from here on reaches the node; both ends connect anew."""
+    with transaction() as session:
+        call = session.scalar(select(VideoSession).where(VideoSession.session_no == session_no))
+        if call is None or not may_see(me(), call.case):
+            raise NotFound
+        staff = session.get_one(Staff, my_staff().id)
+        made = handover.take_over(session, call, staff, why, signalling.terms(), stamp())
+        branches = {
+            call.case.branch_id,
+            *session.scalars(select(Seat.branch_id).where(Seat.staff_id.in_((made.from_id, staff.id)))),
+        }
+    signalling.media().hang_up(call.session_no, call.node)
+    for each in (made.from_id, made.to_id):
+        live.call_changed(call.case.case_no, each, "taken_over", session_no=call.session_no, to=made.to_id)
+    for branch in branches:
+        live.seats_changed(branch)
+    return made
 
 
 # --- verdicts

@@ -13,6 +13,7 @@ from console.cases.trail import hold
 from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind, Variant
 from console.local_time import LOCAL
+from console.people.models import Staff
 from console.stamp import Stamp
 
 from . import timeline
@@ -158,18 +159,27 @@ def chapters(moments: Iterable[tuple[int, str]], length: int) -> str:
 
 def captions(call: VideoSession) -> str:
     """WebVTT captions: date and time of the server (Asia/Shanghai) and the line about the witness, every second."""
-    zero, length = clock_zero(call), length_ms(call)
+    zero, length, lines = clock_zero(call), length_ms(call), lines_of(call)
     cues = []
     for at in range(0, length, 1000):
-        said = f"{(zero + timedelta(milliseconds=at)).astimezone(LOCAL):%Y-%m-%d %H:%M:%S}　{line_of(call)}"
+        line = [text for begins, text in lines if begins <= at][-1]
+        said = f"{(zero + timedelta(milliseconds=at)).astimezone(LOCAL):%Y-%m-%d %H:%M:%S}　{line}"
         cues.append(f"{_clock(at)} --> {_clock(min(at + 1000, length))}\n{_plain(said)}\n")
     return "\n".join(["WEBVTT\n", *cues])
 
 
-def line_of(call: VideoSession) -> str:
-    """Who witnesses and which case it is, as it stands in the film."""
-    licence = f"　执业资格证号 {call.witness.licence_no}" if call.witness.licence_no else ""
-    return f"见证人 {call.witness.name}{licence}　受理单 {call.case.case_no}"
+def lines_of(call: VideoSession) -> list[tuple[int, str]]:
+    """Who witnesses and which case it is, as it stands in the film, each from its millisecond on; the first from 0."""
+    zero = clock_zero(call)
+    return [
+        (max(0, round((at - zero) / timedelta(milliseconds=1))) if at > call.started_at else 0, _line_of(call, staff))
+        for staff, at in timeline.witnesses_of(call)
+    ]
+
+
+def _line_of(call: VideoSession, staff: Staff) -> str:
+    licence = f"　执业资格证号 {staff.licence_no}" if staff.licence_no else ""
+    return f"见证人 {staff.name}{licence}　受理单 {call.case.case_no}"
 
 
 def _plain(title: str) -> str:

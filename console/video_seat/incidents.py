@@ -1,8 +1,12 @@
-"""What else a reviewer should know of a call: challenges, texts to the investor, and the times in which a side was muted or dark."""
+"""What else a reviewer should know of a call: who took it over, challenges, texts to the investor, and the times in which a side was
+muted or dark.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from console.local_time import LOCAL
 
 from . import challenges, texts, timeline
 from .challenges import Result
@@ -36,8 +40,19 @@ class Incident:
 
 def of(call: VideoSession, now: datetime) -> list[Incident]:
     """In the order of time."""
-    found = [*of_challenges(call, now), *_of_texts(call), *_of_stretches(call, now)]
+    found = [*_of_take_overs(call), *of_challenges(call, now), *_of_texts(call), *_of_stretches(call, now)]
     return sorted(found, key=lambda each: each.at)
+
+
+def _of_take_overs(call: VideoSession) -> Iterator[Incident]:
+    for each in call.take_overs:
+        known = (
+            f"，投资者 {each.acknowledged_at.astimezone(LOCAL):%H:%M:%S} 确认"
+            if each.acknowledged_at
+            else "，投资者没有确认"
+        )
+        new = f"{each.successor.name} {each.successor.licence_no or ''}".strip()
+        yield Incident(each.at, "接管", f"{new} 接管自 {each.former.name}{known}，原因：{each.why}", "wait")
 
 
 def of_challenges(call: VideoSession, now: datetime) -> list[Incident]:

@@ -57,6 +57,7 @@ def held(session: Session, session_no: str) -> VideoSession | None:
         return None
     hold(call.case)
     session.refresh(call, COLUMNS, with_for_update=True)
+    session.expire(call, ["take_overs"])
     return call if call.ended_at is None else None
 
 
@@ -67,12 +68,12 @@ def away_since(call: VideoSession) -> dict[str, datetime]:
 
 
 def expected(call: VideoSession, terms: Terms) -> dict[str, datetime]:
-    """Who has not come yet since the call was answered, and until when they may."""
+    """Who has not come yet since the call was answered or taken over, and until when they may."""
     due = {}
     if terms.ring is not None and not timeline.came(call, timeline.WITNESS):
-        due[timeline.WITNESS] = call.started_at + terms.ring
-    if terms.come is not None and call.acknowledged_at is None and not timeline.came(call, timeline.INVESTOR):
-        due[timeline.INVESTOR] = call.started_at + terms.come
+        due[timeline.WITNESS] = call.held_since + terms.ring
+    if terms.come is not None and not call.agreed and not timeline.came(call, timeline.INVESTOR):
+        due[timeline.INVESTOR] = call.held_since + terms.come
     return due
 
 
@@ -114,7 +115,7 @@ def heard(
 def _went_on(session: Session, call: VideoSession, since: datetime, now: datetime, terms: Terms) -> CallEventKind:
     """Both sides are there again."""
     seconds = round((now - since).total_seconds(), 1)
-    if holding(call, terms).restart and call.acknowledged_at is not None and timeline.was_interrupted(call):
+    if holding(call, terms).restart and call.agreed and timeline.was_interrupted(call):
         timeline.happened(session, call, CallEventKind.RESTARTED, now, seconds=seconds)
         call.acknowledged_at = None  # and with it every mark made until now: timeline.counts
         return CallEventKind.RESTARTED

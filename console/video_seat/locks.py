@@ -13,6 +13,7 @@ from .timeline import Why
 
 UNSEEN = {
     Why.CONNECTING: "发生在断线期间，请再问一次",
+    Why.TAKEN_OVER: "发生在接管期间，请再问一次",
     Why.LINE: "发生在断线期间，请再问一次",
     Why.RECORDING: "发生在录像中断期间，请再问一次",
     Why.CAMERA: "发生在投资者关闭摄像头期间，请打开后再问一次",

@@ -6,7 +6,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    false,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.cases.models import Case
@@ -181,6 +192,7 @@ class VideoSession(Base):
     marks: Mapped[list[CheckMark]] = relationship(back_populates="session", order_by="CheckMark.id")
     recordings: Mapped[list[Recording]] = relationship(back_populates="session", order_by="Recording.id")
     events: Mapped[list[CallEvent]] = relationship(back_populates="session", order_by="CallEvent.at, CallEvent.id")
+    take_overs: Mapped[list[TakeOver]] = relationship(back_populates="session", order_by="TakeOver.id", lazy="selectin")
     __table_args__ = (
         Index(
             "uq_video_sessions_live",
@@ -197,6 +209,71 @@ class VideoSession(Base):
             postgresql_where=text("ended_at IS NULL"),
         ),
     )
+
+    @property
+    def agreed(self) -> bool:
+        """Whether the investor agreed to be recorded, and knows who witnesses now."""
+        return self.acknowledged_at is not None and all(last.acknowledged_at for last in self.take_overs[-1:])
+
+    @property
+    def held_since(self) -> datetime:
+        """Since when the call is in the hands of its witness."""
+        return self.take_overs[-1].at if self.take_overs else self.started_at
+
+
+class TakeOver(Base):
+    """接管: from here on the call has another witness; `VideoSession.witness` is the last one. What the one before marked stays.
+
+    ``acknowledged_at``: the investor saw name and licence of the new one.
+    """
+
+    __tablename__ = "take_overs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("video_sessions.id"), index=True)
+    at: Mapped[datetime]
+    from_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    from_person: Mapped[str] = mapped_column(String(40))
+    to_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    to_person: Mapped[str] = mapped_column(String(40))
+    why: Mapped[str] = mapped_column(String(100))
+    acknowledged_at: Mapped[datetime | None]
+    session: Mapped[VideoSession] = relationship(back_populates="take_overs")
+    former: Mapped[Staff] = relationship(foreign_keys=from_id)
+    successor: Mapped[Staff] = relationship(foreign_keys=to_id)
+    __table_args__ = (CheckConstraint("from_person <> to_person", name="another_person"),)
+
+
+class HelpRequest(Base):
+    """求助班长 of a witness in a call. A supervisor answers with ``words``, or takes the call over; a call that ended needs none."""
+
+    __tablename__ = "help_requests"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("video_sessions.id"), index=True)
+    reason: Mapped[str] = mapped_column(EncryptedText("help_requests.reason"))
+    asked_by: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    asked_at: Mapped[datetime]
+    words: Mapped[str | None] = mapped_column(EncryptedText("help_requests.words"))
+    closed_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    closed_at: Mapped[datetime | None]
+    session: Mapped[VideoSession] = relationship()
+    asker: Mapped[Staff] = relationship(foreign_keys=asked_by)
+    closer: Mapped[Staff | None] = relationship(foreign_keys=closed_by)
+    __table_args__ = (
+        Index(
+            "uq_help_requests_open",
+            "session_id",
+            unique=True,
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
+
+
+def was_witnessed_by(case_id: Any, person: str) -> ColumnElement[bool]:
+    """Whether this person (Staff.person) ever had a call of the case, to its end or until it was taken over: a maker, who is no checker."""
+    of_case = select(VideoSession.id).where(VideoSession.case_id == case_id)
+    handed_on = of_case.join(TakeOver).where(TakeOver.from_person == person)
+    return or_(of_case.where(VideoSession.witness_person == person).exists(), handed_on.exists())
 
 
 class CallPermit(Base):
@@ -285,6 +362,7 @@ class CallEventKind(StrEnum):
     MOVED = "moved"
     RESUMED = "resumed"
     RESTARTED = "restarted"
+    TAKEN_OVER = "taken_over"
     DROPPED = "dropped"
     MUTED = "muted"
     UNMUTED = "unmuted"

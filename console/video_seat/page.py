@@ -13,7 +13,7 @@ from console.people.models import Staff
 from console.queues.models import Seat, SeatInterval, SeatState, Ticket
 
 from . import line
-from .models import DECIDING, Verdict, VideoSession
+from .models import DECIDING, TakeOver, Verdict, VideoSession
 
 RECENT = 8
 JUST_NOW = timedelta(minutes=5)
@@ -138,6 +138,17 @@ def just_dropped(session: Session, staff_id: int, at: datetime) -> VideoSession 
     if latest is None or not recent_enough:
         return None
     return latest if latest.verdict is Verdict.DECLINED or line.dropped_sides(latest) else None
+
+
+def just_taken_over(session: Session, staff_id: int, at: datetime) -> TakeOver | None:
+    """The last call of this witness that a supervisor took over, if that was a moment ago."""
+    whole = joinedload(TakeOver.session).joinedload(VideoSession.case).joinedload(Case.investor)
+    return session.scalars(
+        select(TakeOver)
+        .where(TakeOver.from_id == staff_id, TakeOver.at > at - JUST_NOW)
+        .options(whole, joinedload(TakeOver.successor))
+        .order_by(TakeOver.id.desc())
+    ).first()
 
 
 def dropped_words(call: VideoSession) -> tuple[str, str]:

@@ -137,11 +137,11 @@ def _calls() -> Select[VideoSession]:
 
 def acknowledge(session: Session, call: VideoSession, stamp: Stamp) -> VideoSession:
     """The investor saw name and 执业资格证号 and agreed to the recording (V3). Said twice counts once."""
-    hold(call.case)
-    session.refresh(call, ["ended_at", "acknowledged_at"])
-    _require_live(call)
-    if call.acknowledged_at is None:
-        call.acknowledged_at = stamp.at
+    _as_it_stands(session, call)
+    if not call.agreed:
+        call.acknowledged_at = call.acknowledged_at or stamp.at
+        for handed in call.take_overs[-1:]:
+            handed.acknowledged_at = handed.acknowledged_at or stamp.at
         note(call.case, Happening.RECORDING_AGREED, stamp, session=call.session_no, witness=call.witness.licence_no)
     return call
 
@@ -152,13 +152,19 @@ def decline(session: Session, call: VideoSession, stamp: Stamp) -> None:
     Raises CallOver, Agreed.
     """
     seats.hold(session, call.witness_id)  # before the case, as who gives a verdict does
-    hold(call.case)
-    session.refresh(call, ["ended_at", "acknowledged_at"])
-    _require_live(call)
-    if call.acknowledged_at is not None:
+    _as_it_stands(session, call)
+    if call.agreed:
         raise Agreed(call.session_no)
     apply(call.case, Action.DECLINE_RECORDING, stamp, detail={"session": call.session_no})
     end(session, call, Verdict.DECLINED, stamp)
+
+
+def _as_it_stands(session: Session, call: VideoSession) -> None:
+    """Held, and read anew. Raises CallOver."""
+    hold(call.case)
+    session.refresh(call, ["ended_at", "acknowledged_at", "witness_id"])
+    session.expire(call, ["witness", "take_overs"])
+    _require_live(call)
 
 
 def write_note(session: Session, call: VideoSession, text: str) -> None:
@@ -272,7 +278,7 @@ def mark(
     """
     _require_live(call)
     item = _item(call, item_key)
-    if call.acknowledged_at is None:
+    if not call.agreed:
         raise NotAcknowledged(call.session_no)
     fitting = item.pictures.of(that_count(call, snapshots(session, call))) if item.pictures else []
     if snapshot is not None and item.pictures and snapshot not in fitting:
@@ -303,7 +309,7 @@ def check_fields(
     UnknownShortReason, NotAcknowledged.
     """
     _require_live(call)
-    if call.acknowledged_at is None:
+    if not call.agreed:
         raise NotAcknowledged(call.session_no)
     known = {fact.key: fact for fact in facts.of(session, call.case, stamp)}
     if not names or not set(names) <= known.keys():

@@ -299,6 +299,14 @@ def _challenge(payload: Any, act: Callable[[int, str, str], Challenge]) -> dict[
     return {"challenge": of_challenge(act(_fence(payload), _call(payload), id_in(payload)))}
 
 
+@live.socketio.on("ask_help", namespace=live.SEAT)
+@witnesses
+def ask_help(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, reason}: 求助班长. Asked again while it is open, it is the same."""
+    acts.ask_help(_fence(payload), _call(payload), _text(payload, "reason"))
+    return {"asked": True}
+
+
 # --- verdicts
 
 

@@ -14,12 +14,18 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from console.people.models import Staff
+
 from .models import CallEvent, CallEventKind, Recording, VideoSession
 
 INVESTOR, WITNESS = "investor", "witness"
 ROUNDING = timedelta(milliseconds=50)  # two times that are meant to be the same one
 CLUSTER = timedelta(seconds=1)  # what a recording that stopped may have lost (worker/media/webm.py)
 PAGES = (CallEventKind.PAGE_GONE, CallEventKind.PAGE_BACK)
+ANEW = (
+    CallEventKind.RESTARTED,
+    CallEventKind.TAKEN_OVER,
+)  # both lines are put down, and stand again once the investor has agreed
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -55,9 +61,12 @@ class Segment:
 
 
 class Why(StrEnum):
-    """Why nothing can be seen: not yet connected, the line was down, the recording itself failed, or the investor's camera was off."""
+    """Why nothing can be seen: not yet connected, another witness took over, the line was down, the recording itself failed, or the
+    investor's camera was off.
+    """
 
     CONNECTING = "connecting"
+    TAKEN_OVER = "taken_over"
     LINE = "line"
     RECORDING = "recording"
     CAMERA = "camera"
@@ -92,9 +101,11 @@ def segments(call: VideoSession, side: str = INVESTOR) -> list[Segment]:
 
 
 def came(call: VideoSession, side: str) -> bool:
-    """Whether the line of this side has ever stood."""
+    """Whether the line of this side has ever stood since the call is its witness's."""
+    told = _in_order(call)
+    handed = [n for n, event in enumerate(told, 1) if event.kind is CallEventKind.TAKEN_OVER]
     stood = (CallEventKind.CONNECTED, CallEventKind.RECORDING)
-    return any(event.kind in stood and event.side == side for event in call.events)
+    return any(event.kind in stood and event.side == side for event in told[max(handed, default=0) :])
 
 
 def _told(call: VideoSession, side: str) -> Iterator[Segment]:
@@ -125,7 +136,7 @@ def _told(call: VideoSession, side: str) -> Iterator[Segment]:
 def _end_told_by(event: CallEvent) -> datetime | None:
     if event.kind is CallEventKind.RECORDING_FAILED:
         return event.at - CLUSTER
-    if event.kind is CallEventKind.RESTARTED:
+    if event.kind in ANEW:
         return event.at
     if event.kind in (CallEventKind.LOST, CallEventKind.MOVED):
         since = event.facts.get("since")
@@ -189,6 +200,8 @@ def _why(call: VideoSession, at: datetime, first: bool) -> Why:
     damaged = any(e.kind is CallEventKind.DAMAGED for e in mine) or any(_spoiled(each) for each in call.recordings)
     if damaged or any(abs(when - CLUSTER - at) < CLUSTER for when in failed):
         return Why.RECORDING
+    if any(e.kind is CallEventKind.TAKEN_OVER and abs(e.at - at) <= ROUNDING for e in call.events):
+        return Why.TAKEN_OVER
     return Why.CONNECTING if first else Why.LINE
 
 
@@ -206,6 +219,8 @@ def counts(call: VideoSession, moment: datetime) -> bool:
 def flaws(call: VideoSession) -> list[str]:
     """What keeps the whole call, as it stands now, from being passed; in words for the witness."""
     words = []
+    if call.take_overs and not call.agreed:
+        words.append("投资者还没有确认您的姓名和执业资格证号")
     disk = _last(call, ("",), CallEventKind.DISK_LOW, CallEventKind.DISK_OK, CallEventKind.MOVED)
     if disk is CallEventKind.DISK_LOW:
         words.append("录像节点磁盘空间不足，录像可能不完整，请按技术故障结束")
@@ -272,6 +287,17 @@ def turned_off(call: VideoSession, side: str) -> dict[Switch, str]:
     return {each: last.why for each, found in lasting.items() for last in found if last.ended is None}
 
 
+# --- who has it
+
+
+def witnesses_of(call: VideoSession) -> list[tuple[Staff, datetime]]:
+    """Who had the call, and from when on."""
+    if not call.take_overs:
+        return [(call.witness, call.started_at)]
+    first = call.take_overs[0]
+    return [(first.former, call.started_at), *((each.successor, each.at) for each in call.take_overs)]
+
+
 # --- who is away
 
 
@@ -280,7 +306,7 @@ def is_away(call: VideoSession, side: str) -> bool:
     line = False
     for event in _in_order(call):
         stale = event.facts.get("node", call.node) != call.node
-        if event.kind in (CallEventKind.MOVED, CallEventKind.RESTARTED):
+        if event.kind in (CallEventKind.MOVED, *ANEW):
             line = event.kind is CallEventKind.MOVED
         elif event.side == side and not stale and event.kind in (CallEventKind.LOST, CallEventKind.CONNECTED):
             line = event.kind is CallEventKind.LOST
@@ -288,8 +314,9 @@ def is_away(call: VideoSession, side: str) -> bool:
 
 
 def page_is_gone(call: VideoSession, side: str) -> bool:
-    """Whether the last word about this side's page is that it was closed."""
-    pages = [e.kind for e in _in_order(call) if e.side == side and e.kind in PAGES]
+    """Whether the last word about this side's page is that it was closed; another witness has another page."""
+    handed = (CallEventKind.TAKEN_OVER,) if side == WITNESS else ()
+    pages = [e.kind for e in _in_order(call) if (e.side == side and e.kind in PAGES) or e.kind in handed]
     return bool(pages) and pages[-1] is CallEventKind.PAGE_GONE
 
 
@@ -299,6 +326,6 @@ def was_interrupted(call: VideoSession) -> bool:
     for event in _in_order(call):
         if event.kind in (CallEventKind.LOST, CallEventKind.MOVED):
             gone = True
-        elif event.kind in (CallEventKind.RESUMED, CallEventKind.RESTARTED):
+        elif event.kind in (CallEventKind.RESUMED, *ANEW):
             gone = False
     return gone

@@ -20,7 +20,7 @@ from console.queues import service as queues
 from console.queues.models import PRIORITY_TITLES, SEAT_STATE_TITLES, Seat
 from console.screens import steps_shown
 
-from . import acts, challenges, facts, page, script, service, signalling, texts
+from . import acts, challenges, facts, helping, page, script, service, signalling, texts
 from .locks import Locks, marks_of
 from .models import VERDICT_TITLES, CheckMark, CheckResult, ReasonUse, Verdict, VideoSession
 from .script import Item, items_of
@@ -31,7 +31,20 @@ bp = Blueprint("video_seat", __name__)
 witnesses = staff_only(Role.WITNESS, Role.SUPERVISOR)
 IDLE_PARTS = ("pill", "counts", "queue", "next", "today", "states", "team")
 DIALOGS = {"pass": "#note", "technical-failure": "#fault", "reject": "#reject", "suspect": "#suspect"}
-CALL_PARTS = ("pill", "counts", "queue", "rec", "facts", "checklist", "tray", "verdict", "script", "challenge", "said")
+CALL_PARTS = (
+    "pill",
+    "counts",
+    "queue",
+    "rec",
+    "help",
+    "facts",
+    "checklist",
+    "tray",
+    "verdict",
+    "script",
+    "challenge",
+    "said",
+)
 
 
 @bp.get("/seat")
@@ -184,6 +197,7 @@ def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
         "recent": page.recent(session, staff.id),
         "dropped": (dropped := page.just_dropped(session, staff.id, now)),
         "dropped_words": page.dropped_words(dropped) if dropped else (),
+        "taken": page.just_taken_over(session, staff.id, now),
         "chosen_states": seats.CHOSEN_BY_HAND,
         "licence_days": staff.licence_days(now),
         "media_nodes": [node for node in signalling.media().nodes() if not node.draining],
@@ -215,6 +229,8 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         "ticket": acts.ticket_of(session, call),
         "challenges": challenges.of(call, stamp().at),
         "texts": texts.of(call),
+        "help": helping.of(session, call),
+        "handed": call.take_overs[-1] if call.take_overs else None,
     }
     if whole:
         shown |= {

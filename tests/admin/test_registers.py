@@ -10,6 +10,8 @@ from console.chain import find_break
 from console.db import reading, transaction
 from console.people import passwords
 from console.people.models import Branch, Broker, SignIn, Staff, StaffEvent
+from console.queues.models import Seat, SeatState
+from tests.queues.given import online
 from tests.world import id_number, staff_named
 
 REGISTERS = ("branches", "staff", "reasons", "scripts", "questions", "short_reasons", "agreements")
@@ -124,6 +126,16 @@ def test_saving_without_a_new_password_keeps_the_old_one(admin):
     before = found("qinlang").password_hash
     assert edit(admin, "qinlang", name="秦朗朗").status_code == 302
     assert (found("qinlang").name, found("qinlang").password_hash) == ("秦朗朗", before)
+
+
+def test_who_is_registered_as_marketing_leaves_the_seat_at_once(admin):
+    with transaction() as session:
+        online(session, "luwenshan")
+    assert edit(admin, "luwenshan", marketing="y").status_code == 302
+    with reading() as session:
+        seat = session.query(Seat).one()
+        assert (seat.state, seat.staff.marketing) == (SeatState.OFFLINE, True)
+    assert "营销人员，不能上线" in admin.get("/admin/staff/").get_data(as_text=True)
 
 
 def test_an_id_number_makes_two_accounts_one_person(admin):

@@ -29,7 +29,7 @@ from console.chain import find_break
 from console.config import Settings
 from console.local_time import local_day
 from console.people.models import Branch
-from console.queues import hours, seats, urgent
+from console.queues import hours, seats, urgent, witnesses
 from console.queues import service as queues
 from console.queues.models import Holiday, OverflowRule, Seat, SeatInterval, SeatState, Ticket, TicketState
 from console.stamp import Stamp
@@ -269,7 +269,7 @@ class Queue(RuleBasedStateMachine):
             assert chair.state is not SeatState.ONLINE
         except seats.NotYourBranch:
             assert person.branch != chair.branch and who not in self.overflowing(name)
-        except queues.NotYours:
+        except witnesses.NotYours:
             assert person.barred == name
         except queues.AlreadyAnswered:
             assert person.where != "waiting"

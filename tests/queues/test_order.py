@@ -14,7 +14,7 @@ from console.cases.models import CaseEvent
 from console.cases.transitions import Action
 from console.config import Settings
 from console.people.models import Branch
-from console.queues import seats
+from console.queues import seats, witnesses
 from console.queues import service as queues
 from console.queues.models import OverflowRule, Priority, SeatState, Ticket
 from console.video_seat import service as calls
@@ -74,7 +74,7 @@ def test_who_sent_a_case_back_at_the_review_does_not_witness_it(session: Session
     checked_by(session, ticket, "luwenshan2")  # the same person as luwenshan
     seat = online(session, "luwenshan")
     assert seats.answer_next(session, seat, stamp("staff:1")) is None
-    with pytest.raises(queues.Reviewed):
+    with pytest.raises(witnesses.Reviewed):
         seats.answer(session, seat, ticket.id, stamp("staff:1"))
     assert seats.answer_next(session, online(session, "weiyinuo"), stamp("staff:2")) is ticket
 

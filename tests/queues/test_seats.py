@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from console.people.branches import served_branches
 from console.people.models import StaffEvent
-from console.queues import seats
+from console.queues import seats, witnesses
 from console.queues.models import SeatInterval, SeatState
 from tests.queues.given import online, waiting_since
 from tests.world import AT, staff_named, stamp
@@ -29,9 +29,20 @@ def test_going_online_needs_a_licence_in_date(session: Session) -> None:
         ("F0300127", AT.date() - timedelta(days=1)),
     ):
         staff.licence_no, staff.licence_until = licence_no, until
-        with pytest.raises(seats.LicenceMissing):
+        with pytest.raises(witnesses.LicenceMissing):
             seats.go(session, staff, seat.branch_id, SeatState.ONLINE, WITNESS)
         assert seat.state is SeatState.OFFLINE
+
+
+def test_nobody_of_marketing_goes_online_or_answers(session: Session) -> None:
+    seat = online(session)
+    waiting_since(session, "周晚晴", 1)
+    staff = staff_named(session, "luwenshan")
+    staff.marketing = True
+    with pytest.raises(witnesses.Marketing):
+        seats.answer_next(session, seat, WITNESS)
+    with pytest.raises(witnesses.Marketing):
+        seats.go(session, staff, seat.branch_id, SeatState.ONLINE, WITNESS)
 
 
 def test_a_licence_counts_to_the_end_of_its_last_day(session: Session) -> None:
@@ -44,7 +55,7 @@ def test_a_licence_that_ran_out_since_going_online_stops_answering(session: Sess
     seat = online(session)
     waiting_since(session, "周晚晴", 1)
     staff_named(session, "luwenshan").licence_until = AT.date() - timedelta(days=1)
-    with pytest.raises(seats.LicenceMissing):
+    with pytest.raises(witnesses.LicenceMissing):
         seats.answer_next(session, seat, WITNESS)
 
 

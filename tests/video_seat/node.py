@@ -67,8 +67,6 @@ class PretendNode:
 
     def _offer(self, command: dict[str, Any]) -> dict[str, Any]:
         call, side = command["call"], command["side"]
-        if call in self.ended:
-            return {"error": "call_over"}
         if self.refuses:
             return {"error": self.refuses}
         self.calls.setdefault(call, set()).add(side)

@@ -14,7 +14,7 @@ from console.cases.models import Case, CaseEvent, Reason, Status
 from console.cases.service import abandon
 from console.cases.transitions import Action, IllegalTransition
 from console.people.models import Staff
-from console.queues import seats
+from console.queues import seats, witnesses
 from console.queues import service as queues
 from console.queues.models import SeatState, Ticket
 from console.video_seat import service, suspicions
@@ -84,7 +84,7 @@ def test_released_it_stands_at_the_head_for_anybody_but_who_raised_it(session: S
     ticket = suspicions.release(session, found, lead(session), "已电话核实，本人办理", by(lead(session), 9))
     assert queues.place(session, ticket).ahead == 0
     herself = online(session)
-    with pytest.raises(queues.NotYours):
+    with pytest.raises(witnesses.NotYours):
         seats.answer(session, herself, ticket.id, at(10), "")
     another = seats.answer_next(session, herself, at(10))
     assert another is not None and another.case.investor.name == "许砚青"

@@ -77,7 +77,9 @@ def takes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Piec
 def made(
     takes: dict[str, list[tuple[Piece, Path]]], path: Path, font: str | None = fonts.chinese(), length: int = LENGTH
 ) -> Path:
-    plan = Plan(films.STARTED.isoformat(), length, LINE, font, *([piece for piece, _ in takes[side]] for side in takes))
+    plan = Plan(
+        films.STARTED.isoformat(), length, [(0, LINE)], font, *([piece for piece, _ in takes[side]] for side in takes)
+    )
     with path.open("w+b") as out:
         sources = {side: [lambda film=film: [film.read_bytes()] for _, film in takes[side]] for side in takes}
         cut(plan, sources, out)
@@ -162,7 +164,7 @@ def test_a_recording_that_cannot_be_read_makes_no_film(takes, tmp_path: Path) ->
         yield takes["investor"][0][1].read_bytes()[:5000]
         raise OSError("a bad block")
 
-    plan = Plan(films.STARTED.isoformat(), 2000, LINE, None, [Piece(0, 2000)], [])
+    plan = Plan(films.STARTED.isoformat(), 2000, [(0, LINE)], None, [Piece(0, 2000)], [])
     with (tmp_path / "out.webm").open("w+b") as out, pytest.raises(CutFailed, match="cannot be read"):
         cut(plan, {"investor": [broken], "witness": []}, out)
 

@@ -25,7 +25,7 @@ from console.queues import appointments, estimate, hours, promises, urgent
 from console.queues import service as queues
 from console.queues.models import Priority, Ticket
 from console.stamp import Stamp
-from console.video_seat import acts, incidents, line, service, signalling
+from console.video_seat import acts, incidents, line, page, service, signalling
 from console.video_seat.facts import title_of
 from console.video_seat.incidents import Incident
 from console.video_seat.locks import marks_of
@@ -248,12 +248,15 @@ def _back(case_no: str) -> Response:
 
 @dataclass(frozen=True)
 class Proof:
-    """One question (``number`` from 1) or field (0): its mark, None when it was not asked, and the second of the recording."""
+    """One question (``number`` from 1) or field (0): its mark, None when it was not asked, and the second of the recording; ``by``: who
+    made the mark, where the call was in several hands.
+    """
 
     number: int
     title: str
     mark: CheckMark | None
     offset: timedelta
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -277,7 +280,8 @@ def _shown(session: Session, call: VideoSession) -> Shown:
     zero, marks = service.clock_zero(call), marks_of(call)
 
     def proof(number: int, title: str, made: CheckMark | None) -> Proof:
-        return Proof(number, title, made, max(timedelta(), made.at - zero) if made else timedelta())
+        by = page.name_of(session, made.by) if made and call.take_overs else ""
+        return Proof(number, title, made, max(timedelta(), made.at - zero) if made else timedelta(), by)
 
     proofs = [proof(item.number, item.title, marks.get(item.key)) for item in items_of(call)]
     proofs += [proof(0, title, made) for made in marks.values() if (title := title_of(made.item))]

@@ -25,6 +25,13 @@ export function ring({ everyMs = 2500 } = {}) {
   };
 }
 
+/** Ring a little while, or until the page is touched. */
+export function ringFor(ms = 10_000) {
+  const stop = ring();
+  const timer = setTimeout(stop, ms);
+  document.addEventListener("pointerdown", () => (clearTimeout(timer), stop()), { once: true });
+}
+
 /** One short tone, if the person has touched the page before. */
 export function tone() {
   context ??= new AudioContext();

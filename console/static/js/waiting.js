@@ -1,4 +1,4 @@
-// How many wait at a place of the rail: looked up now, every 20 s, and when the page is looked at again. Told aloud when more came.
+// How many wait at a place of the rail: looked up now, every 20 s, when the page is looked at again or hears of it. Told aloud when more came.
 import { request } from "./http.js";
 import { every } from "./ticking.js";
 import { toast } from "./toast.js";
@@ -21,5 +21,6 @@ export function wireWaiting() {
     look();
     every(OFTEN_MS, look);
     document.addEventListener("visibilitychange", look);
+    document.addEventListener("waiting-changed", look); // a page heard of it
   }
 }

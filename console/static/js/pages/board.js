@@ -26,7 +26,7 @@ function refresh() {
   }, Math.max(0, asked + OFTEN_MS - Date.now()));
 }
 
-connect("/board", { queue: refresh, seats: refresh, online: (again) => again && refresh() });
+connect("/board", { queue: refresh, seats: refresh, help: refresh, online: (again) => again && refresh() });
 every(SELDOM_MS, refresh);
 document.addEventListener("visibilitychange", refresh);
 document.addEventListener("htmx:oobAfterSwap", (event) => {

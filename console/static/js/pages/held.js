@@ -8,5 +8,6 @@ if (sheet) wireRejection(sheet);
 wireRemarks();
 
 connect("/seat", {
+  help: () => document.dispatchEvent(new Event("waiting-changed")),
   suspicions: () => document.querySelector("dialog[open]") || location.reload(),
 });

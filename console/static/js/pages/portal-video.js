@@ -284,8 +284,16 @@ function heard(pushed) {
   if (event === "marked" || event === "text" || event === "challenge") lookAfterCall();
   else if (event === "moved") call?.reconnect();
   else if (event === "back" && call?.state !== State.CLOSED) toast("已重新接通，请继续。", "ok", { seconds: 3 });
-  else if (event === "restarted") location.reload(); // name, licence and consent are shown anew
+  else if (event === "restarted" || event === "taken_over") anew();
   else if (event === "ended") setTimeout(follow, 600); // the push that the case moved usually comes first
+}
+
+/** Name, licence and consent are shown anew. */
+function anew() {
+  if (going) return;
+  going = true;
+  call?.close();
+  location.reload();
 }
 
 /** What to do now; or away from here when the call is over. */
@@ -293,6 +301,7 @@ async function lookAfterCall() {
   try {
     const state = await ask("call_state");
     if (!state.call) return follow();
+    if (!state.acknowledged_at) return anew();
     line?.told(state);
     switches?.told(state.switches);
     showText(state.text);

@@ -6,6 +6,7 @@ import { get } from "../http.js";
 import { Line } from "../line.js";
 import { connect } from "../live.js";
 import { released } from "../press.js";
+import { ringFor } from "../ring.js";
 import { enable, ready } from "../ready.js";
 import { wireRejection } from "../rejection.js";
 import { wireRemarks } from "../remarks.js";
@@ -27,6 +28,7 @@ const live = connect("/seat", {
   seats: ({ branch }) => mine(branch) && refresh("pill", "team", "today", "states", "queue"),
   seat: (pushed) => fence !== null && pushed.fence > fence && !changing && stop(),
   call: heardOfCall,
+  help: heardOfHelp,
   network: (stats) => stats.session_no === session && towards?.network(stats),
 });
 
@@ -70,10 +72,27 @@ async function beat() {
     const sent = Date.now();
     agree((await live.ask("heartbeat", { fence })).now, sent);
   } catch (error) {
-    if (error.code === "seat_lost") stop();
+    lostBy(error);
   }
 }
 setInterval(beat, HEARTBEAT_MS);
+
+/** Whether this page holds the seat no more, by what was answered; then it stops. */
+function lostBy({ code, message }) {
+  if (code === "seat_lost") stop();
+  else if (code === "taken_over") handedOn(message);
+  return code === "seat_lost" || code === "taken_over";
+}
+
+/** A supervisor has the call now: the page of the idle seat says so. */
+function handedOn(words = "班长已接管这次通话。") {
+  if (leaving) return;
+  leaving = true;
+  lost = true;
+  call?.close();
+  toast(words, "wait");
+  setTimeout(() => location.assign("/seat"), 1500);
+}
 
 /** Another page holds the seat: this one does nothing any more. */
 function stop() {
@@ -97,8 +116,7 @@ async function act(name, payload = {}, options = {}) {
   try {
     return await live.ask(name, { fence, ...payload }, options);
   } catch (error) {
-    if (error.code === "seat_lost") stop();
-    else toast(error.message, "bad");
+    if (!lostBy(error)) toast(error.message, "bad");
     return null;
   }
 }
@@ -241,7 +259,7 @@ for (const chip of document.querySelectorAll("[data-why]")) {
 // --- in the call: pictures and sound
 
 const peerState = document.querySelector("[data-peer-state]");
-const FATAL = new Set(["call_over", "seat_lost", "404", "signed_out"]);
+const FATAL = new Set(["call_over", "seat_lost", "taken_over", "404", "signed_out"]);
 
 function startCall() {
   if (call) return;
@@ -358,9 +376,11 @@ const seen = (event) => refresh(...SHOWN_IN[event]);
 
 function heardOfCall(pushed) {
   if (!session || pushed.session_no !== session) {
-    if (!session && pushed.event === "answered" && !leaving) location.assign("/seat");
+    if (!session && ["answered", "taken_over"].includes(pushed.event) && !leaving) location.assign("/seat");
     return;
   }
+  if (pushed.event === "taken_over") return pushed.to === Number(main.dataset.me) ? undefined : handedOn();
+  if (pushed.event === "helped") return heardOfAnswer();
   if (["lost", "back", "moved", "restarted", "recording"].includes(pushed.event)) heardOfLine(pushed);
   else if (pushed.event === "acknowledged") {
     there = true;
@@ -376,6 +396,18 @@ function heardOfCall(pushed) {
   else if (pushed.event === "text") refresh("said");
   else if (pushed.event === "challenge") refresh("challenge");
   else if (pushed.event === "ended" && !leaving) location.assign("/seat");
+}
+
+/** The words stand beside the name; the toast says that they came. */
+async function heardOfAnswer() {
+  await refresh("help");
+  toast("班长回复了您的求助，见通话标题旁。", "act");
+}
+
+/** For supervisors: the rail's number leads to 调度. */
+function heardOfHelp({ asked: now }) {
+  document.dispatchEvent(new Event("waiting-changed"));
+  if (now && "supervises" in main.dataset && !session) ringFor();
 }
 
 /** Consent starts the recording's clock; the push may come before this page listens, so the part says it as well. */
@@ -523,6 +555,11 @@ if (session) {
   showLatest();
   const sheet = document.querySelector("#reject");
   wireRejection(sheet);
+  const helping = document.querySelector("#help form");
+  helping.addEventListener("submit", async () => {
+    if (await act("ask_help", { call: session, reason: helping.why.value.trim() })) toast("已求助班长，通话照常继续。", "ok");
+    refresh("help");
+  });
   const noted = document.querySelector("#note-text");
   document.querySelector("#note form").addEventListener("submit", async () => {
     if (await act("note", { call: session, text: noted.value })) toast("备注已保存。", "ok");
