@@ -293,8 +293,8 @@ def test_by_the_pages_of_all_three(
     visitor.ask("join_queue")
     call = seat.act("answer_next")["call"]
     visitor.ask("acknowledge")
-    visitor.ask("offer", sdp="mine")
-    seat.act("offer", call=call, sdp="hers")
+    visitor.offer("mine")
+    seat.offer("hers", call=call)
     assert seat.act("ask_help", call=call, reason="x")["code"] == "reason_missing"
     assert seat.act("ask_help", call=call, reason="请接管这次通话")["asked"]
     assert supervisor.heard("help")[-1]["asked"]
@@ -307,20 +307,20 @@ def test_by_the_pages_of_all_three(
     assert [each["event"] for each in visitor.heard("call")][-1] == "taken_over"
     for refused in (
         seat.act("mark", call=call, item="own_will", result="ok"),
-        seat.act("offer", call=call, sdp="hers again"),
+        seat.offer("hers again", call=call),
         seat.act("heartbeat"),
         seat.act("state", state="online"),
     ):
         assert refused["code"] == "taken_over" and "方毅已于" in refused["error"]
     state = visitor.ask("call_state")
     assert (state["witness"], state["acknowledged_at"]) == ("方毅", None)
-    assert visitor.ask("offer", sdp="mine again")["code"] == "not_acknowledged"
+    assert visitor.offer("mine again")["code"] == "not_acknowledged"
     assert "已接管周晚晴的通话" in seat.client.get("/seat").text
     supervisor.fence = supervisor.ask("sit")["fence"]
     assert "您接管了陆文珊的通话" in supervisor.client.get("/seat").text
-    assert supervisor.act("offer", call=call, sdp="his").get("sdp")
+    assert supervisor.offer("his", call=call).get("sdp")
     assert visitor.ask("acknowledge")["acknowledged_at"] is not None
-    assert visitor.ask("offer", sdp="mine again").get("sdp")
+    assert visitor.offer("mine again").get("sdp")
     assert supervisor.act("mark", call=call, item="own_will", result="ok") == {"marked": True}
     assert seat.sit().act("answer_next")["call"] is None
 
