@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import structlog
 from flask import Flask, abort, current_app, g, redirect, request, session, url_for
 from flask_socketio import ConnectionRefusedError, disconnect
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, joinedload, selectinload
 from werkzeug.exceptions import HTTPException
@@ -131,16 +131,24 @@ def whoever_holds(token: str | None) -> Me | None:
     return holders({token}).get(token) if token else None
 
 
+# Asked at every request and event: built once, one statement.
+HOLDERS = (
+    select(SignIn)
+    .where(
+        SignIn.token.in_(bindparam("tokens", expanding=True)),
+        SignIn.ended_at.is_(None),
+        SignIn.expires_at > bindparam("now"),
+    )
+    .options(
+        joinedload(SignIn.staff).options(joinedload(Staff.branches), joinedload(Staff.broker)),
+    )
+)
+
+
 def holders(tokens: Collection[str]) -> dict[str, Me]:
     """Who is signed in by each of these cookies; those that mean nothing (any more) are left out."""
     with reading() as look:
-        rows = look.scalars(
-            select(SignIn)
-            .where(SignIn.token.in_(tokens), SignIn.ended_at.is_(None), SignIn.expires_at > datetime.now(UTC))
-            .options(
-                joinedload(SignIn.staff).selectinload(Staff.branches), joinedload(SignIn.staff).joinedload(Staff.broker)
-            )
-        )
+        rows = look.scalars(HOLDERS, {"tokens": list(tokens), "now": datetime.now(UTC)}).unique()
         return {
             row.token: Me(staff=row.staff, investor_id=row.investor_id, sign_in=row.id)
             for row in rows

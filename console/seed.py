@@ -51,23 +51,23 @@ def seed_demo(settings: Settings) -> bool:
     with transaction() as session:
         if not is_empty(session):
             return False
-    hashes = {each["username"]: hash_password(DEMO_PASSWORD) for each in STAFF}
+    hashed = hash_password(DEMO_PASSWORD)  # once: everybody knows it anyway
     try:
         with transaction() as session:
             if not is_empty(session):
                 return False
-            fill(session, hashes, Stamp.of_system("seed"))
+            fill(session, hashed, Stamp.of_system("seed"))
     except IntegrityError:  # another process seeded in the same moment
         return False
     return True
 
 
-def fill(session: Session, hashes: dict[str, str], stamp: Stamp) -> Broker:
-    """``hashes``: the password hash of each username."""
+def fill(session: Session, password_hash: str, stamp: Stamp) -> Broker:
+    """``password_hash``: of every member of staff."""
     broker = _broker(session)
     branches = {branch.code: branch for branch in broker.branches}
     for each in STAFF:
-        session.add(_member(broker, branches, each, hashes[each["username"]], stamp.at))
+        session.add(_member(broker, branches, each, password_hash, stamp.at))
     for each in INVESTORS:
         session.add(_investor(broker, branches[each["branch"]], each))
     session.add_all(_reasons())

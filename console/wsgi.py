@@ -8,6 +8,7 @@ import eventlet
 
 eventlet.monkey_patch()
 
+import gc
 import os
 import resource
 import signal
@@ -36,12 +37,16 @@ runtime.use(runtime.Runtime("eventlet", eventlet.spawn_n, eventlet.sleep, eventl
 def main() -> int:
     settings = Settings.from_env()
     _raise_file_limit()
+    from sqlalchemy.orm import configure_mappers
+
     from console import access  # after the patching, and after the settings proved sound
     from console.app import create_app
     from console.video_seat import signalling
     from console.video_seat.listening import Listener
 
     app = create_app(settings)
+    configure_mappers()
+    gc.freeze()  # what is there now stays: it is not looked through again and again
     runtime.spawn(access.keep_doors)
     runtime.spawn(Listener(app.extensions["redis"], signalling.terms_of(settings)).run)
     serve(app, settings.host, settings.port)

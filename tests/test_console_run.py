@@ -22,22 +22,24 @@ PATIENCE = 90.0  # seconds to "ready" on a busy machine
 
 
 @contextmanager
-def console_run(home: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process and everything it said up to "ready"."""
+def console_run(home: Path, *more: str, until: str = "ready — Ctrl-C") -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process and everything it said up to the line with ``until``; Ctrl-C at the end."""
     process = begin(home, *more)
     try:
-        said = []
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line)
-            if "ready — Ctrl-C" in line:
-                break
-        else:
-            pytest.fail("it ended before it was ready:\n" + "".join(said))
-        yield process, "".join(said)
+        yield process, listen(process, until)
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=40)
+
+
+def listen(process: subprocess.Popen[str], until: str) -> str:
+    said = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        said.append(line)
+        if until in line:
+            return "".join(said)
+    pytest.fail(f"it ended before {until!r}:\n" + "".join(said))
 
 
 def begin(home: Path, *more: str) -> subprocess.Popen[str]:
@@ -65,10 +67,13 @@ def port_in(said: str) -> int:
 @pytest.mark.timeout(300)
 def test_it_starts_everything_says_where_stops_everything_and_keeps_the_data(tmp_path):
     home = tmp_path / "var"
-    with console_run(home) as (process, said):
+    with console_run(home, "--robots", "1") as (process, said):
         assert web_answers("127.0.0.1", port_in(said))
+        listen(
+            process, "joined the queue"
+        )  # that robots of both businesses do is the soak in tests/worker/test_robots.py
         children = group_of(process)
-        assert len(children) == 5  # redis, web, worker, the worker of films, media
+        assert len(children) == 6  # redis, web, worker, the worker of films, media, robots
         assert redis_socket(home).exists()
         second = begin(home)
         refusal, _ = second.communicate(timeout=PATIENCE)
@@ -79,15 +84,7 @@ def test_it_starts_everything_says_where_stops_everything_and_keeps_the_data(tmp
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port_in(said))) != 0
-    with console_run(home, "--robots", "1") as (process, said):
-        assert "there is data already: nothing was changed" in said
-        wait_for_a_robot(process)
-
-
-def wait_for_a_robot(process: subprocess.Popen[str]) -> None:
-    """Until it has gone all the way to the queue; that both businesses do is the soak in tests/worker/test_robots.py."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "joined the queue" in line:
-            return
-    pytest.fail("it ended before the robot queued")
+    with console_run(home, until="there is data already: nothing was changed") as (process, _):
+        children = group_of(process)
+    assert process.returncode == 0, "stopped while it was starting"
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)

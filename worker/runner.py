@@ -4,6 +4,7 @@ What RQ 2.12 leaves to its users is done here: retries that are due, the sweep e
 was killed. All of it in one thread, under a lock in Redis, so that several workers do not do it several times.
 """
 
+import gc
 import os
 import secrets
 import socket
@@ -35,6 +36,8 @@ log = structlog.get_logger()
 
 
 def run(settings: Settings, queues: Sequence[str] = jobs.QUEUES) -> None:
+    from sqlalchemy.orm import configure_mappers
+
     from console import live  # the house takes seconds to build, and `work` does without it
     from console.app import open_house
 
@@ -42,6 +45,8 @@ def run(settings: Settings, queues: Sequence[str] = jobs.QUEUES) -> None:
     live.speak_through(settings.redis_url)
     for job in jobs.Job:
         import_attribute(job)  # once, before the forks; a job that does not exist ends the worker here
+    configure_mappers()  # else every fork would, which takes longer than most jobs
+    gc.freeze()  # and would copy what the collector touches
     work(redis, settings.redis_url, settings.log_level, queues)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from blinker import Signal
-from sqlalchemy import event, select
+from sqlalchemy import bindparam, event, select
 from sqlalchemy.orm import Session as OrmSession
 from sqlalchemy.orm import object_session
 
@@ -93,6 +93,14 @@ HAPPENING_TITLES = {
 }
 
 
+LAST_LINE = (
+    select(CaseEvent.seq, CaseEvent.hash)
+    .where(CaseEvent.case_id == bindparam("case"))
+    .order_by(CaseEvent.seq.desc())
+    .limit(1)
+)
+
+
 def hold(case: Case) -> None:
     """Wait for anybody else who is changing this case, then see it as they left it; it is held until the transaction ends.
 
@@ -127,12 +135,7 @@ def write_line(
     if session is None:
         raise ValueError("a case that is in no session has no trail")
     session.flush()
-    last = session.execute(
-        select(CaseEvent.seq, CaseEvent.hash)
-        .where(CaseEvent.case_id == case.id)
-        .order_by(CaseEvent.seq.desc())
-        .limit(1)
-    ).first()
+    last = session.execute(LAST_LINE, {"case": case.id}).first()
     line = CaseEvent(
         case_id=case.id,
         action=str(action),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFilter
 
 from .corners import Array, Quad, find_corners, homography
@@ -265,7 +266,7 @@ def _is_paper(picture: Image.Image, quad: Quad) -> bool:
 def _ink_box(page: Image.Image) -> tuple[int, int, int, int] | None:
     """Where most of the dark strokes are, with a margin; None when there are none."""
     small = _within(page.convert("L"), 800)
-    paper = small.filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.BoxBlur(30))
+    paper = Image.fromarray(_brightest(np.asarray(small), 4)).filter(ImageFilter.BoxBlur(30))
     strokes = np.asarray(small, np.float64) < INK * np.asarray(paper, np.float64)
     if strokes.mean() < LEAST_INK:
         return None
@@ -280,6 +281,15 @@ def _ink_box(page: Image.Image) -> tuple[int, int, int, int] | None:
         min(page.width, int(right + margin)),
         min(page.height, int(bottom + margin)),
     )
+
+
+def _brightest(grey: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
+    """Each pixel as bright as the brightest within ``reach`` rows and columns: Pillow's MaxFilter, which takes twenty times as long."""
+    for axis in (0, 1):
+        length = grey.shape[axis]
+        wide = np.pad(grey, [(reach, reach) if axis == each else (0, 0) for each in (0, 1)], mode="edge")
+        grey = np.maximum.reduce([wide.take(range(at, at + length), axis) for at in range(2 * reach + 1)])
+    return grey
 
 
 # --- measuring and writing
