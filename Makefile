@@ -38,7 +38,7 @@ bench-queue: .venv/.dev  ## what a claim and a look at one's place cost with 100
 
 shots: .venv/.dev assets  ## a picture of every screen, in out/shots
 	$(BIN)/python -m tests.browser --install
-	$(BIN)/pytest tests/stories -m 'not soak' --keep-pictures out/shots $(PYTEST_ARGS)
+	$(BIN)/pytest tests/stories -m 'shots or not soak' --keep-pictures out/shots $(PYTEST_ARGS)
 
 lint: .venv/.dev  ## style, import contracts, types of the core
 	$(BIN)/ruff check .

@@ -4,9 +4,11 @@ import gc
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 
+from console import live
 from tests.fixtures import app, as_investor, as_staff, at, fresh_app, house, session, world  # noqa: F401
 from tests.servers import (  # noqa: F401
     database_url,
@@ -45,6 +47,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_url" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("databases")
         metafunc.parametrize("database_url", mark.args if mark else ("sqlite",), indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def sockets_that_are_real() -> Iterator[None]:
+    """Flask-SocketIO's test client bends the one server of the process; who comes after it with a browser gets it straight again."""
+    yield
+    server = live.socketio.server
+    if server is not None and "_send_packet" in vars(server):
+        del server._send_packet, server._send_eio_packet
+        server.async_handlers = server.eio.async_handlers = True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

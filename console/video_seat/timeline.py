@@ -200,7 +200,7 @@ def _why(call: VideoSession, at: datetime, first: bool) -> Why:
     damaged = any(e.kind is CallEventKind.DAMAGED for e in mine) or any(_spoiled(each) for each in call.recordings)
     if damaged or any(abs(when - CLUSTER - at) < CLUSTER for when in failed):
         return Why.RECORDING
-    if any(e.kind is CallEventKind.TAKEN_OVER and abs(e.at - at) <= ROUNDING for e in call.events):
+    if any(e.kind is CallEventKind.TAKEN_OVER and abs(e.at - at) <= CLUSTER for e in call.events):
         return Why.TAKEN_OVER
     return Why.CONNECTING if first else Why.LINE
 
@@ -220,7 +220,7 @@ def flaws(call: VideoSession) -> list[str]:
     """What keeps the whole call, as it stands now, from being passed; in words for the witness."""
     words = []
     if call.take_overs and not call.agreed:
-        words.append("投资者还没有确认您的姓名和执业资格证号")
+        words.append("投资者尚未确认您的姓名和证号")
     disk = _last(call, ("",), CallEventKind.DISK_LOW, CallEventKind.DISK_OK, CallEventKind.MOVED)
     if disk is CallEventKind.DISK_LOW:
         words.append("录像节点磁盘空间不足，录像可能不完整，请按技术故障结束")

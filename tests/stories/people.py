@@ -350,6 +350,15 @@ class Witness(Staff):
 
     def mark_everything(self) -> None:
         """Every field that differs, the others at once; then each question by its key, at this moment."""
+        self.check_the_fields()
+        for mark in self.page.locator("[data-part=checklist] .mk1").all():
+            item = mark.get_attribute("data-mark")
+            self.page.locator(f"#mark-{item}").click()
+            expect(self.page.locator(f"[data-part=checklist] li:has(#mark-{item})")).to_have_class(
+                re.compile("ok"), timeout=SLOWLY
+            )
+
+    def check_the_fields(self) -> None:
         ticks = self.page.locator("[data-part=facts] tr.dif .tk:not(.flag)")
         while ticks.count():
             before = ticks.count()
@@ -359,12 +368,6 @@ class Witness(Staff):
         if others.count():
             others.click()
             expect(others).to_have_count(0, timeout=SLOWLY)
-        for mark in self.page.locator("[data-part=checklist] .mk1").all():
-            item = mark.get_attribute("data-mark")
-            self.page.locator(f"#mark-{item}").click()
-            expect(self.page.locator(f"[data-part=checklist] li:has(#mark-{item})")).to_have_class(
-                re.compile("ok"), timeout=SLOWLY
-            )
 
     def pass_the_case(self) -> None:
         button = self.page.get_by_role("group", name="视频结论").get_by_role("button", name=re.compile("^通过|完成"))

@@ -101,7 +101,7 @@ def test_nothing_is_marked_or_passed_before_the_investor_knows_the_new_witness(
         service.mark(session, call, item.key, CheckResult.OK, at(21))
     with pytest.raises(service.ItemsMissing) as refused:
         service.pass_video(session, call, at(21))
-    assert "投资者还没有确认您的姓名和执业资格证号" in refused.value.text
+    assert "投资者尚未确认您的姓名和证号" in refused.value.text
     service.acknowledge(session, call, at(22))
     assert call.agreed and call.take_overs[-1].acknowledged_at == at(22).at
     said(session, call, CallEventKind.RECORDING, 22.1, segment=2)

@@ -398,10 +398,10 @@ function heardOfCall(pushed) {
   else if (pushed.event === "ended" && !leaving) location.assign("/seat");
 }
 
-/** The words stand beside the name; the toast says that they came. */
+/** The words stand with the call; the toast says that they came. */
 async function heardOfAnswer() {
   await refresh("help");
-  toast("班长回复了您的求助，见通话标题旁。", "act");
+  toast("班长回复了您的求助，见左侧本次通话。", "act");
 }
 
 /** For supervisors: the rail's number leads to 调度. */
