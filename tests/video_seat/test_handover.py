@@ -339,7 +339,7 @@ def test_a_supervisor_answers_with_words_that_the_witness_reads(
     ).text
     assert "已回复陆文珊" in said_
     assert [each["event"] for each in seat.heard("call")][-1] == "helped"
-    assert "方毅：请对照抓拍 2" in seat.client.get("/seat/parts/help").text
+    assert "<b>方毅</b>：请对照抓拍 2" in seat.client.get("/seat/parts/help").text
     again = supervisor.client.post(
         f"/seat/dispatch/help/{asked.id}", data={"words": "再说"}, follow_redirects=True
     ).text
