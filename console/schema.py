@@ -12,6 +12,11 @@ def statements(dialect: str) -> list[str]:
     return _sqlite() if dialect == "sqlite" else _postgresql()
 
 
+def insert_only(table: str, dialect: str) -> list[str]:
+    """Another table of which no row ever changes."""
+    return _insert_only_sqlite(table) if dialect == "sqlite" else _insert_only_postgresql(table)
+
+
 def published_questions(dialect: str) -> list[str]:
     """A published question never changes: it is what somebody was asked."""
     published = "EXISTS (SELECT 1 FROM question_versions v WHERE v.id = {}.version_id AND v.published_at IS NOT NULL)"
@@ -36,11 +41,7 @@ def published_questions(dialect: str) -> list[str]:
 
 
 def _sqlite() -> list[str]:
-    refuse = [
-        f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
-        for table in INSERT_ONLY
-        for verb in ("update", "delete")
-    ]
+    refuse = [made for table in INSERT_ONLY for made in _insert_only_sqlite(table)]
     same = (
         "NEW.reviewer_person IS NOT NULL AND EXISTS (SELECT 1 FROM video_sessions v"
         " WHERE v.case_id = NEW.case_id AND v.witness_person = NEW.reviewer_person)"
@@ -64,14 +65,21 @@ def _postgresql() -> list[str]:
         "CREATE TRIGGER review_tasks_four_eyes BEFORE INSERT OR UPDATE ON review_tasks"
         " FOR EACH ROW EXECUTE FUNCTION refuse_maker_as_checker()",
     ]
-    for table in INSERT_ONLY:
-        made.append(
-            f"CREATE TRIGGER {table}_insert_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()"
-        )
-        made.append(
-            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-        )
-    return made
+    return made + [each for table in INSERT_ONLY for each in _insert_only_postgresql(table)]
+
+
+def _insert_only_sqlite(table: str) -> list[str]:
+    return [
+        f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
+        for verb in ("update", "delete")
+    ]
+
+
+def _insert_only_postgresql(table: str) -> list[str]:
+    return [
+        f"CREATE TRIGGER {table}_insert_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+    ]
 
 
 MARKETING = "EXISTS (SELECT 1 FROM staff s WHERE s.id = NEW.{} AND s.marketing)"

@@ -8,10 +8,12 @@ from console.cases.models import Case
 from console.stamp import Stamp
 from console.video_seat import facts, service
 from console.video_seat.facts import Fact
-from console.video_seat.locks import marks_of
+from console.video_seat.locks import marks_of, outdated
 from console.video_seat.models import CheckMark, CheckResult
 
 from .trail import people
+
+SOURCES = {"declared": "投资者填写", "record": "柜台留存", "read": "照片识别"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,20 @@ class Difference:
     @property
     def confirmed(self) -> bool:
         """A witness saw it and ticked 一致 all the same."""
-        return self.mark is not None and self.mark.result is CheckResult.OK
+        return self.mark is not None and self.mark.result is CheckResult.OK and not self.later
+
+    @property
+    def later(self) -> bool:
+        """It was ticked 一致 before it differed as it does now."""
+        return outdated(self.fact, self.mark)
+
+    @property
+    def before(self) -> list[tuple[str, str]]:
+        """What the witness had seen in place of it, for the screen."""
+        then, now = (self.mark.seen if self.mark else None) or {}, self.fact.seen
+        other = [(name, title) for name, title in SOURCES.items() if then.get(name) != now.get(name)]
+        changed = [(title, self.fact.mask(then[name]) if name in then else "没有") for name, title in other]
+        return changed + ([("照片", "另一张")] if then.get("photo") != now.get("photo") else [])
 
 
 def differences(session: Session, case: Case, stamp: Stamp) -> list[Difference]:

@@ -30,7 +30,7 @@ from console.video_seat.script import items_of
 RESULTS = {"ok": "正常", "problem": "有问题"}
 FIELD_RESULTS = {"ok": "一致", "problem": "不符"}
 CHALLENGES = {"digits": "读数字", "sms": "短信验证码"}
-ANSWERS = {"right": "正确", "wrong": "错误", "lapsed": "没有回答"}
+ANSWERS = {"right": "正确", "wrong": "错误", "lapsed": "没有回答", "withdrawn": "撤回"}
 SIDES = {"investor": "投资者", "witness": "认证人员"}
 NOTICES, CHOICES = (
     {"first": "第一次", "second": "第二次"},
@@ -121,7 +121,8 @@ class Titles:
         return "，".join(filter(None, (fields, FIELD_RESULTS.get(detail["result"], ""), why)))
 
     def _challenge(self, detail: dict[str, Any]) -> str:
-        return f"{CHALLENGES.get(detail['kind'], detail['kind'])}，{ANSWERS.get(detail['result'], detail['result'])}"
+        told = f"{CHALLENGES.get(detail['kind'], detail['kind'])}，{ANSWERS.get(detail['result'], detail['result'])}"
+        return f"{told}，{detail['why']}" if "why" in detail else told
 
     def _picture(self, detail: dict[str, Any]) -> str:
         return KIND_TITLES[Kind(detail["kind"])] + ("，恢复" if detail.get("restored") else "")

@@ -27,7 +27,7 @@ from console.stamp import Stamp
 
 from . import challenges, controls, handover, helping, line, listening, service, signalling, texts, timeline
 from .challenges import Challenge
-from .models import CheckResult, HelpRequest, TakeOver, VideoSession
+from .models import CheckResult, HelpRequest, ReasonUse, TakeOver, VideoSession
 
 T = TypeVar("T")
 Verdict = Callable[[Session, VideoSession, Stamp], T]
@@ -191,9 +191,11 @@ def check_fields(
     at: datetime | None,
     reason: str = "",
     words: str = "",
+    *,
+    seen: list[str],
 ) -> None:
     with _holding(fence, session_no) as (session, call):
-        service.check_fields(session, call, names, result, stamp(), at=at, reason=reason, words=words)
+        service.check_fields(session, call, names, result, stamp(), at=at, reason=reason, words=words, seen=seen)
         case_no, staff_id = call.case.case_no, call.witness_id
     live.call_changed(case_no, staff_id, "checked", session_no=session_no)
 
@@ -255,6 +257,15 @@ def judge_digits(fence: int, session_no: str, challenge_id: str, right: bool) ->
         judged = challenges.judge_digits(session, call, challenge_id, right, stamp())
     tell_challenge(call)
     return judged
+
+
+def withdraw_challenge(fence: int, session_no: str, challenge_id: str, reason: str) -> Challenge:
+    """``reason``: the code of a short reason."""
+    with _talking(fence, session_no) as (session, call):
+        (why,) = service.chosen(session, ReasonUse.CHALLENGE, [reason])
+        withdrawn = challenges.withdraw(session, call, challenge_id, why, stamp())
+    tell_challenge(call)
+    return withdrawn
 
 
 def ask_sms(fence: int, session_no: str, challenge_id: str) -> Challenge:

@@ -1,7 +1,8 @@
 """口令: the investor proves to be there, now, by reading digits aloud or by typing a code that was sent to the registered phone.
 
 A challenge is what the timeline says of it: asked by one event, answered by others. Nothing is overwritten; the next one ends the
-one before. The code of a text message is in no event, only its blind index in console/people/sms_codes.py.
+one before. One that was asked is met, or withdrawn for a reason, before the call is passed (owed). The code of a text message is in
+no event, only its blind index in console/people/sms_codes.py.
 """
 
 import secrets
@@ -69,6 +70,11 @@ class TooManyCodes(Problem):
     text = "向这个手机号发短信太频繁：60 秒内一条，一小时五条。请稍后再发，或改用读数字。"
 
 
+class ChallengeMet(Problem):
+    status, code = 409, "challenge_met"
+    text = "这个口令已经通过，不用撤回。"
+
+
 class NoDigits(Problem):
     status, code = 422, "no_digits"
     text = f"请输入短信里的 {sms_codes.DIGITS} 位数字。"
@@ -77,7 +83,8 @@ class NoDigits(Problem):
 @dataclass(frozen=True)
 class Challenge:
     """``id`` was made by the page. ``digits``: those to be read, '' of a text message. ``result`` is None while it is outstanding;
-    ``at``: when the result came. ``wrong``: how many codes that were typed were not it.
+    ``at``: when the result came. ``wrong``: how many codes that were typed were not it. ``withdrawn``: the short reason for which it
+    needs not be met, '' of all others.
     """
 
     id: str
@@ -89,6 +96,7 @@ class Challenge:
     at: datetime | None = None
     wrong: int = 0
     code_id: int = 0
+    withdrawn: str = ""
 
     @property
     def left(self) -> int:
@@ -105,7 +113,8 @@ class Challenge:
     @property
     def title(self) -> str:
         digits = f" {' '.join(self.digits)}" if self.digits else ""
-        return f"{self.kind_title}{digits}" + (f"：{self.result_title}" if self.result else "")
+        withdrawn = f"，撤回：{self.withdrawn}" if self.withdrawn else ""
+        return f"{self.kind_title}{digits}" + (f"：{self.result_title}" if self.result else "") + withdrawn
 
     @property
     def result_title(self) -> str:
@@ -128,15 +137,33 @@ def outstanding(call: VideoSession, now: datetime) -> Challenge | None:
     return next((each for each in reversed(of(call, now)) if each.result is None), None)
 
 
+def owed(call: VideoSession, now: datetime) -> list[Challenge]:
+    """Of each kind the last one of the conversation that counts, if it is neither met in the recording nor withdrawn."""
+    latest = {each.kind: each for each in of(call, now) if timeline.counts(call, each.asked_at)}
+    return [each for each in latest.values() if not each.withdrawn and not _met(call, each)]
+
+
+def _met(call: VideoSession, each: Challenge) -> bool:
+    return each.result is Result.RIGHT and timeline.uncovered(call, each.moment) is None
+
+
+def shown(call: VideoSession, now: datetime) -> Challenge | None:
+    """The one that the witness should see: what waits, else what is owed, else the last."""
+    asked = of(call, now)
+    return outstanding(call, now) or next(iter(reversed(owed(call, now) or asked)), None)
+
+
 def _told(call: VideoSession) -> Iterator[Challenge]:
     answers = [event for event in call.events if event.kind in ANSWERED]
+    gone = [event for event in call.events if event.kind is CallEventKind.CHALLENGE_WITHDRAWN]
+    withdrawn = {event.facts["id"]: event.facts["reason"] for event in gone}
     for event in call.events:
         if event.kind in ASKED:
             own = [each for each in answers if each.facts["id"] == event.facts["id"]]
-            yield _read(event, own)
+            yield _read(event, own, withdrawn.get(event.facts["id"], ""))
 
 
-def _read(event: CallEvent, answers: list[CallEvent]) -> Challenge:
+def _read(event: CallEvent, answers: list[CallEvent], withdrawn: str = "") -> Challenge:
     facts = event.facts
     asked = Challenge(
         id=facts["id"],
@@ -146,6 +173,7 @@ def _read(event: CallEvent, answers: list[CallEvent]) -> Challenge:
         digits=facts.get("digits", ""),
         code_id=facts.get("code_id", 0),
         wrong=sum(each.facts["result"] == Result.WRONG for each in answers),
+        withdrawn=withdrawn,
     )
     last = answers[-1] if answers else None
     if last is None or not last.facts.get("final", True):
@@ -157,7 +185,7 @@ def _settled(call: VideoSession, each: Challenge, later: list[Challenge], now: d
     if each.result is not None:
         return each
     gone = [each.until, *(other.asked_at for other in later[:1]), *filter(None, [call.ended_at])]
-    void = not timeline.counts(call, each.asked_at)  # the conversation began again
+    void = each.withdrawn or not timeline.counts(call, each.asked_at)  # the conversation began again
     return replace(each, result=Result.LAPSED) if void or min(gone) <= now else each
 
 
@@ -250,6 +278,25 @@ def answer_sms(
         final=final,
         attempt=attempt,
     )
+
+
+def withdraw(session: Session, call: VideoSession, challenge_id: str, reason: str, stamp: Stamp) -> Challenge:
+    """It needs not be met any more. ``reason``: the title of a short reason. Withdrawn twice is withdrawn once, for the first reason.
+
+    Raises ChallengeOver for an unknown one, ChallengeMet.
+    """
+    known = _known(call, challenge_id, stamp.at)
+    if known is None:
+        raise ChallengeOver(challenge_id)
+    if known.withdrawn:
+        return known
+    if _met(call, known):
+        raise ChallengeMet(challenge_id)
+    kind = CallEventKind.CHALLENGE_WITHDRAWN
+    timeline.happened(session, call, kind, stamp.at, timeline.WITNESS, id=known.id, by=stamp.by, reason=reason)
+    told = {"session": call.session_no, "kind": known.kind.value, "result": "withdrawn", "why": reason}
+    note(call.case, Happening.CHALLENGED, stamp, **told)
+    return _one(call, known.id, known.kind, stamp.at)
 
 
 def _one(call: VideoSession, challenge_id: str, kind: Kind, now: datetime) -> Challenge:

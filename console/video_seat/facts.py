@@ -4,6 +4,7 @@ The windows are in tenths of a millimetre on the card (85.6 × 54.0 mm, GA 450),
 edges, whatever its pixels; crop and full photo can never disagree because they are one picture.
 """
 
+import json
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from console.evidence.models import Evidence, Kind, State, Variant
 from console.local_time import LOCAL, local_day
 from console.masking import masked_card, masked_id, masked_phone
 from console.stamp import Stamp
+from console.vault import current
 
 SOON = timedelta(days=30)
 FIELD = "field:"  # what marks of fields begin with
@@ -126,6 +128,27 @@ class Fact:
     def differs(self) -> bool:
         """Somebody has to look at it: ticked or flagged before the call is passed."""
         return self.unlike_record or self.unlike_read or self.result[0] == "bad"
+
+    @property
+    def seen(self) -> dict[str, str]:
+        """What there is to look at now; a mark keeps it, sealed."""
+        photo = self.photo.public_id if self.photo else ""
+        told = {"declared": self.declared, "record": self.record, "read": self.read, "photo": photo}
+        return {name: value for name, value in (told | {"known": self.result[1]}).items() if value}
+
+    @property
+    def print(self) -> str:
+        """Stands for what is seen on a page: whoever judges it says by this what they looked at. Tells nobody anything."""
+        return current().index(json.dumps(self.seen, sort_keys=True), "fact.seen")
+
+    def was_seen(self, seen: dict[str, str] | None) -> bool:
+        """Whether whoever looked at ``seen`` has seen all that differs now. None: it was not kept in those days."""
+        if seen is None:
+            return True
+        matters = {"declared", "photo"}
+        matters |= {"record"} if self.unlike_record or self.declared is None else set()
+        matters |= ({"read"} if self.unlike_read else set()) | ({"known"} if self.result[0] == "bad" else set())
+        return all(self.seen.get(name) == seen.get(name) for name in matters)
 
     @property
     def masked(self) -> bool:

@@ -6,7 +6,9 @@ from sqlalchemy.orm import Session
 
 from console.stamp import Stamp
 
-from . import facts, timeline
+from . import challenges, facts, timeline
+from .challenges import Challenge, Result
+from .facts import Fact
 from .models import CheckMark, CheckResult, VideoSession
 from .script import items_of
 from .timeline import Why
@@ -18,11 +20,17 @@ UNSEEN = {
     Why.RECORDING: "发生在录像中断期间，请再问一次",
     Why.CAMERA: "发生在投资者关闭摄像头期间，请打开后再问一次",
 }
+CHANGED = "核对之后有变化，须重新确认"
 
 
 def marks_of(call: VideoSession) -> dict[str, CheckMark]:
     """The mark that counts of each item that has one: the latest."""
     return {made.item: made for made in call.marks if timeline.counts(call, made.at)}
+
+
+def outdated(fact: Fact, made: CheckMark | None) -> bool:
+    """Whether a field that somebody ticked differs in what they had not seen: nobody has confirmed that."""
+    return made is not None and made.result is CheckResult.OK and fact.differs and not fact.was_seen(made.seen)
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,12 @@ class Locks:
             ask = Ask(item.number, item.title, "还没有问", f"mark-{item.key}", item.step)
             self._sort(ask, self._marks.get(item.key), item.required)
         for fact in facts.of(session, call.case, stamp):
-            ask = Ask(0, fact.title, "有差异，须确认", f"field-{fact.key}", fact.step)
-            self._sort(ask, self._marks.get(fact.item), fact.differs)
+            made = self._marks.get(fact.item)
+            why = CHANGED if (late := outdated(fact, made)) else "有差异，须确认"
+            ask = Ask(0, fact.title, why, f"field-{fact.key}", fact.step)
+            self._sort(ask, None if late else made, fact.differs)
+        for asked in challenges.owed(call, stamp.at):
+            self._owe(asked)
         self.flaws = timeline.flaws(call)
 
     def _sort(self, ask: Ask, made: CheckMark | None, required: bool) -> None:
@@ -68,6 +80,16 @@ class Locks:
             self.unrecorded.append(replace(ask, why=UNSEEN[gap.why]))
         elif made.result is not CheckResult.OK:
             self.problems.append(replace(ask, why=made.reason or "有问题"))
+
+    def _owe(self, asked: Challenge) -> None:
+        ask = Ask(0, f"口令“{asked.kind_title}”", "没有结果，须重做，或写明原因撤回", "dare", "")
+        gap = timeline.uncovered(self._call, asked.moment)
+        if asked.result is Result.RIGHT and gap is not None:
+            self.unrecorded.append(replace(ask, why=UNSEEN[gap.why]))
+        elif asked.result is Result.WRONG:
+            self.problems.append(replace(ask, why=f"{asked.result_title}，须重做，或写明原因撤回"))
+        else:
+            self.missing.append(ask)
 
     @property
     def asks(self) -> list[Ask]:

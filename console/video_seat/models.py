@@ -24,7 +24,7 @@ from console.cases.models import Case
 from console.db import Base
 from console.evidence.models import Evidence
 from console.people.models import Branch, Staff
-from console.vault import EncryptedText
+from console.vault import EncryptedJSON, EncryptedText
 
 
 class Verdict(StrEnum):
@@ -130,6 +130,7 @@ class ReasonUse(StrEnum):
     FIELD = "field"
     QUESTION = "question"
     PHRASE = "phrase"
+    CHALLENGE = "challenge"
 
 
 REASON_USE_TITLES = {
@@ -138,6 +139,7 @@ REASON_USE_TITLES = {
     ReasonUse.FIELD: "信息不符",
     ReasonUse.QUESTION: "问答有问题",
     ReasonUse.PHRASE: "发给投资者",
+    ReasonUse.CHALLENGE: "口令撤回",
 }
 
 
@@ -304,7 +306,8 @@ class CheckResult(StrEnum):
 
 class CheckMark(Base):
     """A question of the call (``item`` is its key) or a field of 信息核验 (``field:name``), looked at: with the moment (server time)
-    and the snapshots that prove it (V6). The latest mark of an item counts. ``reason`` and ``words`` say what is wrong.
+    and the snapshots that prove it (V6). The latest mark of an item counts. ``reason`` and ``words`` say what is wrong; ``seen``: what
+    there was to look at of a field (facts.Fact.seen).
     """
 
     __tablename__ = "check_marks"
@@ -315,6 +318,7 @@ class CheckMark(Base):
     at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(String(60), default="")
     words: Mapped[str | None] = mapped_column(EncryptedText("check_mark.words"))
+    seen: Mapped[dict[str, str] | None] = mapped_column(EncryptedJSON("check_mark.seen"))
     by: Mapped[str] = mapped_column(String(40))
     session: Mapped[VideoSession] = relationship(back_populates="marks")
     snapshots: Mapped[list[Evidence]] = relationship(
@@ -346,6 +350,28 @@ class Recording(Base):
     __table_args__ = (UniqueConstraint("session_id", "side", "segment"),)
 
 
+class RecordingAnchor(Base):
+    """How far the chain of a running recording was, as its node told it then: link number ``links`` (from 1) ended in ``hash``.
+    Insert-only, and not on the node: who alters the recording afterwards cannot alter this (anchors.py).
+
+    ``began``: the recording's own beginning, which tells it from another of the same side and segment; ``at_ms``: where in it the last
+    link begins.
+    """
+
+    __tablename__ = "recording_anchors"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("video_sessions.id"))
+    side: Mapped[str] = mapped_column(String(10))
+    segment: Mapped[int]
+    began: Mapped[datetime]
+    links: Mapped[int]
+    at_ms: Mapped[int]
+    hash: Mapped[str] = mapped_column(String(64))
+    node: Mapped[str] = mapped_column(String(60))
+    heard_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("session_id", "side", "began", "links"),)
+
+
 class CallEventKind(StrEnum):
     """What can happen in a call. Up to DISK_OK the media node's words, but for DAMAGED: the file is not what the node wrote."""
 
@@ -373,6 +399,7 @@ class CallEventKind(StrEnum):
     DIGITS_ANSWERED = "digits_answered"
     SMS_ASKED = "sms_asked"
     SMS_ANSWERED = "sms_answered"
+    CHALLENGE_WITHDRAWN = "challenge_withdrawn"
 
 
 class CallEvent(Base):

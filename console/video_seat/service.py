@@ -47,6 +47,14 @@ class Agreed(Problem):
     text = "您已同意录音录像，通话正在进行。要离开请点挂断。"
 
 
+class FieldsChanged(Problem):
+    status, code = 409, "fields_changed"
+
+    def __init__(self, titles: list[str]):
+        text = f"{'、'.join(titles)}刚刚有变化，没有记下。页面已换成新的内容，请看过再记。"
+        super().__init__(titles, text=text)
+
+
 class UnknownItem(Problem):
     status, code = 422, "unknown_item"
     text = "见证清单里没有这一项，请刷新页面。"
@@ -304,18 +312,25 @@ def check_fields(
     at: datetime | None = None,
     reason: str = "",
     words: str = "",
+    seen: list[str] | None = None,
 ) -> list[CheckMark]:
-    """Fields of 信息核验 are in order, or are not: then ``reason`` is the code of a short reason. Raises UnknownItem,
-    UnknownShortReason, NotAcknowledged.
+    """Fields of 信息核验 are in order, or are not: then ``reason`` is the code of a short reason. ``seen``: the prints (facts.Fact.print)
+    of what was looked at, field by field; without, it is what there is now.
+
+    Raises UnknownItem, FieldsChanged, UnknownShortReason, TooLong, NotAcknowledged.
     """
     _require_live(call)
     if not call.agreed:
         raise NotAcknowledged(call.session_no)
     known = {fact.key: fact for fact in facts.of(session, call.case, stamp)}
-    if not names or not set(names) <= known.keys():
+    if not names or not set(names) <= known.keys() or len(seen or names) != len(names):
         raise UnknownItem(names)
+    looked = zip(names, seen or (), strict=False)
+    if changed := [known[name].title for name, print_ in looked if known[name].print != print_]:
+        raise FieldsChanged(changed)
     why = _why(session, ReasonUse.FIELD, result, reason, words)
-    made = [_write_mark(session, call, known[name].item, result, at, stamp, **why) for name in names]
+    found = [known[name] for name in names]
+    made = [_write_mark(session, call, fact.item, result, at, stamp, seen=fact.seen, **why) for fact in found]
     told = {"fields": names, "result": result.value, "reason": reason}
     note(call.case, Happening.FIELD_CHECKED, stamp, session=call.session_no, **told)
     return made
@@ -323,7 +338,7 @@ def check_fields(
 
 def _why(session: Session, use: ReasonUse, result: CheckResult, reason: str, words: str) -> dict[str, Any]:
     """What a mark keeps of why it is not in order: a short reason, and words for who wants to. Raises UnknownShortReason, TooLong."""
-    title = "" if result is CheckResult.OK else _chosen(session, use, [reason])[0]
+    title = "" if result is CheckResult.OK else chosen(session, use, [reason])[0]
     return {"reason": title, "words": written(words, WORDS, "flag-words", "说明") or None}
 
 
@@ -346,7 +361,7 @@ def _write_mark(
     return made
 
 
-def _chosen(session: Session, use: ReasonUse, codes: list[str]) -> list[str]:
+def chosen(session: Session, use: ReasonUse, codes: list[str]) -> list[str]:
     """The titles of these short reasons. Raises UnknownShortReason, also when there are none."""
     known = {reason.code: reason.title for reason in script.short_reasons(session, use)}
     if not codes or not set(codes) <= known.keys():
@@ -400,7 +415,7 @@ def technical_failure(session: Session, call: VideoSession, stamp: Stamp, *, why
     person says it. Raises UnknownShortReason.
     """
     _require_live(call)
-    call.grounds = _chosen(session, ReasonUse.FAULT, [why]) if why else []
+    call.grounds = chosen(session, ReasonUse.FAULT, [why]) if why else []
     ticket = queues.put_back(session, call.case, session.get_one(Ticket, call.ticket_id), stamp)
     end(session, call, Verdict.TECHNICAL_FAILURE, stamp)
     return ticket
@@ -409,7 +424,7 @@ def technical_failure(session: Session, call: VideoSession, stamp: Stamp, *, why
 def suspect(session: Session, call: VideoSession, signs: list[str], words: str, stamp: Stamp) -> Suspicion:
     """可疑: the case leaves the queue and waits for a supervisor's decision. Raises UnknownShortReason, TooLong."""
     _require_live(call)
-    call.grounds = _chosen(session, ReasonUse.SIGN, signs)
+    call.grounds = chosen(session, ReasonUse.SIGN, signs)
     apply(call.case, Action.SUSPECT, stamp, detail={"session": call.session_no, "why": "、".join(call.grounds)})
     raised = Suspicion(
         session=call,

@@ -1,11 +1,12 @@
 """/seat: a witness's page. Each event is checked by itself; the acknowledgement is a plain dict, {error, code} when refused.
 
-Payloads hold ``fence`` (from the acknowledgement of ``sit``) and, in a call, ``call`` (its session number).
+Payloads hold ``fence`` (from the acknowledgement of ``sit``), in a call ``call`` (its session number), and of what was pressed when.
 """
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import wraps
 from typing import Any
 
 from flask import current_app, request, url_for
@@ -17,7 +18,7 @@ from console.db import reading
 from console.evidence.models import WARNING_TITLES, Kind
 from console.people.branches import served_branches
 from console.people.models import Role
-from console.problem import BadPayload
+from console.problem import BadPayload, Problem
 from console.queues.models import Seat, SeatState
 
 from . import acts, controls, presence, signalling
@@ -26,6 +27,7 @@ from .models import CheckResult, VideoSession
 from .snapshots import SNAPSHOTS
 from .timeline import Switch
 
+FRESH = timedelta(seconds=8)  # a page itself gives a press up by then (static/js/live.js)
 ID = re.compile(r"[\w-]{8,40}", re.ASCII)  # of an act: a page makes it, and sends it again when it tries again
 witnesses = on_socket_staff(Role.WITNESS, Role.SUPERVISOR)
 
@@ -49,6 +51,16 @@ def _number(payload: Any, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadPayload(name)
     return value
+
+
+def _time(payload: Any, name: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(_text(payload, name))
+    except ValueError as error:
+        raise BadPayload(name) from error
+    if at.tzinfo is None:
+        raise BadPayload(name)
+    return at
 
 
 def id_in(payload: Any, name: str = "id") -> str:
@@ -101,6 +113,25 @@ def _of_call(call: VideoSession | None) -> dict[str, Any]:
     return {"call": call.session_no if call else None, "url": url_for("video_seat.seat")}
 
 
+class PressedBefore(Problem):
+    status, code = 409, "pressed_before"
+    text = "这是连接中断前按下的，没有生效。请看清现在的情况再按。"
+
+
+def by_hand(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """For what a person pressed: ``pressed`` (ISO, by the server's clock) says when. What lay in a broken line until now is refused:
+    it was meant for what was to be seen then.
+    """
+
+    @wraps(handler)
+    def fresh(payload: Any = None) -> Any:
+        if datetime.now(UTC) - _time(payload, "pressed") > FRESH:
+            raise PressedBefore
+        return handler(payload)
+
+    return fresh
+
+
 # --- the seat
 
 
@@ -133,6 +164,7 @@ def sit(payload: object = None) -> dict[str, Any]:
 
 @live.socketio.on("state", namespace=live.SEAT)
 @witnesses
+@by_hand
 def state(payload: Any = None) -> dict[str, Any]:
     """{fence, state, branch?} → {state, since, branch, fence}"""
     try:
@@ -151,6 +183,7 @@ def heartbeat(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("answer_next", namespace=live.SEAT)
 @witnesses
+@by_hand
 def answer_next(payload: Any = None) -> dict[str, Any]:
     """{fence} → {call, url}; ``call`` is null when nobody waits."""
     return _of_call(acts.answer_next(_fence(payload)))
@@ -158,6 +191,7 @@ def answer_next(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("answer", namespace=live.SEAT)
 @witnesses
+@by_hand
 def answer(payload: Any = None) -> dict[str, Any]:
     """{fence, ticket, why} → {call, url}"""
     return _of_call(acts.answer(_fence(payload), _number(payload, "ticket"), _text(payload, "why", "")))
@@ -197,6 +231,7 @@ def ice(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("snapshot", namespace=live.SEAT)
 @witnesses
+@by_hand
 def snapshot(payload: Any = None) -> dict[str, Any]:
     """{fence, call, kind, id?} → {id, url, warnings}: the same press of the button (its ``id``) takes one picture."""
     try:
@@ -213,6 +248,7 @@ def snapshot(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("mark", namespace=live.SEAT)
 @witnesses
+@by_hand
 def mark(payload: Any = None) -> dict[str, Any]:
     """{fence, call, item, result, at?, snapshot?, reason?, words?}: ``at`` ISO, default now; ``snapshot`` the id of a picture of this
     call; a problem has a short ``reason``.
@@ -226,27 +262,29 @@ def mark(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("check", namespace=live.SEAT)
 @witnesses
+@by_hand
 def check(payload: Any = None) -> dict[str, Any]:
-    """{fence, call, fields, result, at?, reason?, words?}: fields of 信息核验 are in order, or are not, for this short reason."""
+    """{fence, call, fields, seen, result, at?, reason?, words?}: fields of 信息核验 are in order, or are not, for this short reason.
+    ``seen``: the prints of what the page showed of them, in their order.
+    """
     result, at = _judged(payload)
     names, reason, words = _texts(payload, "fields"), _text(payload, "reason", ""), _text(payload, "words", "")
-    acts.check_fields(_fence(payload), _call(payload), names, result, at, reason, words)
+    seen = _texts(payload, "seen")
+    acts.check_fields(_fence(payload), _call(payload), names, result, at, reason, words, seen=seen)
     return {"checked": True}
 
 
 def _judged(payload: Any) -> tuple[CheckResult, datetime | None]:
     try:
         result = CheckResult(_text(payload, "result"))
-        at = datetime.fromisoformat(_text(payload, "at")) if payload.get("at") else None
     except ValueError as error:
         raise BadPayload("mark") from error
-    if at is not None and at.tzinfo is None:
-        raise BadPayload("at")
-    return result, at
+    return result, _time(payload, "at") if payload.get("at") else None
 
 
 @live.socketio.on("note", namespace=live.SEAT)
 @witnesses
+@by_hand
 def note(payload: Any = None) -> dict[str, Any]:
     """{fence, call, text}: 备注, which the investor never reads."""
     acts.write_note(_fence(payload), _call(payload), _text(payload, "text"))
@@ -265,6 +303,7 @@ def switch(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("say", namespace=live.SEAT)
 @witnesses
+@by_hand
 def say(payload: Any = None) -> dict[str, Any]:
     """{fence, call, id, text} → {id, text, at}: 发文字. The same id again is the same text."""
     sent = acts.say(_fence(payload), _call(payload), id_in(payload), _text(payload, "text"))
@@ -273,6 +312,7 @@ def say(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("ask_digits", namespace=live.SEAT)
 @witnesses
+@by_hand
 def ask_digits(payload: Any = None) -> dict[str, Any]:
     """{fence, call, id} → {challenge}. The same id again is the same challenge."""
     return _challenge(payload, acts.ask_digits)
@@ -280,6 +320,7 @@ def ask_digits(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("ask_sms", namespace=live.SEAT)
 @witnesses
+@by_hand
 def ask_sms(payload: Any = None) -> dict[str, Any]:
     """{fence, call, id} → {challenge}: a code to the registered phone."""
     return _challenge(payload, acts.ask_sms)
@@ -287,6 +328,7 @@ def ask_sms(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("judge_digits", namespace=live.SEAT)
 @witnesses
+@by_hand
 def judge_digits(payload: Any = None) -> dict[str, Any]:
     """{fence, call, id, right} → {challenge}: whether the investor read them right."""
     right = payload.get("right") if isinstance(payload, dict) else None
@@ -295,12 +337,22 @@ def judge_digits(payload: Any = None) -> dict[str, Any]:
     return _challenge(payload, lambda fence, call, known: acts.judge_digits(fence, call, known, right))
 
 
+@live.socketio.on("withdraw_challenge", namespace=live.SEAT)
+@witnesses
+@by_hand
+def withdraw_challenge(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, id, reason} → {challenge}: it needs not be met, for this short reason."""
+    reason = _text(payload, "reason")
+    return _challenge(payload, lambda fence, call, known: acts.withdraw_challenge(fence, call, known, reason))
+
+
 def _challenge(payload: Any, act: Callable[[int, str, str], Challenge]) -> dict[str, Any]:
     return {"challenge": of_challenge(act(_fence(payload), _call(payload), id_in(payload)))}
 
 
 @live.socketio.on("ask_help", namespace=live.SEAT)
 @witnesses
+@by_hand
 def ask_help(payload: Any = None) -> dict[str, Any]:
     """{fence, call, reason}: 求助班长. Asked again while it is open, it is the same."""
     acts.ask_help(_fence(payload), _call(payload), _text(payload, "reason"))
@@ -312,6 +364,7 @@ def ask_help(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("pass", namespace=live.SEAT)
 @witnesses
+@by_hand
 def pass_video(payload: Any = None) -> dict[str, Any]:
     """{fence, call, note?}"""
     return _of_call(acts.pass_video(_fence(payload), _call(payload), _text(payload, "note", "")))
@@ -319,6 +372,7 @@ def pass_video(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("reject", namespace=live.SEAT)
 @witnesses
+@by_hand
 def reject(payload: Any = None) -> dict[str, Any]:
     """{fence, call, reasons, remark?, internal_note?}"""
     codes = _texts(payload, "reasons")
@@ -328,6 +382,7 @@ def reject(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("technical_failure", namespace=live.SEAT)
 @witnesses
+@by_hand
 def technical_failure(payload: Any = None) -> dict[str, Any]:
     """{fence, call, why?, note?}: ``why`` the code of a short reason."""
     why, note = _text(payload, "why", ""), _text(payload, "note", "")
@@ -336,6 +391,7 @@ def technical_failure(payload: Any = None) -> dict[str, Any]:
 
 @live.socketio.on("suspect", namespace=live.SEAT)
 @witnesses
+@by_hand
 def suspect(payload: Any = None) -> dict[str, Any]:
     """{fence, call, signs, words?}: 可疑, to a supervisor; ``signs`` are codes of short reasons."""
     signs, words = _texts(payload, "signs"), _text(payload, "words", "")

@@ -21,7 +21,7 @@ from console.queues.models import PRIORITY_TITLES, SEAT_STATE_TITLES, Seat
 from console.screens import steps_shown
 
 from . import acts, challenges, facts, helping, page, script, service, signalling, texts
-from .locks import Locks, marks_of
+from .locks import Locks, marks_of, outdated
 from .models import VERDICT_TITLES, CheckMark, CheckResult, ReasonUse, Verdict, VideoSession
 from .script import Item, items_of
 from .snapshots import SHOTS, to_retake
@@ -205,6 +205,7 @@ def _idle(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dict[str, Any]:
+    now = stamp().at
     case = case_or_404(session, call.case.case_no)
     marks = marks_of(call)
     pictures = service.snapshots(session, call)
@@ -216,7 +217,8 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         "marks": marks,
         "passed": [key for key, made in marks.items() if made.result is CheckResult.OK],
         "current": current_item(items, marks, request.args.get("item")),
-        "rows": facts.of(session, case, stamp()),
+        "rows": (rows := facts.of(session, case, stamp())),
+        "outdated": {row.item for row in rows if outdated(row, marks.get(row.item))},
         "locks": Locks(session, call, stamp()),
         "snapshots": pictures,
         "shots": SHOTS,
@@ -227,7 +229,8 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         "rejection": page.last_rejection(case),
         "round": len(service.calls_of(session, case)),
         "ticket": acts.ticket_of(session, call),
-        "challenges": challenges.of(call, stamp().at),
+        "dare": challenges.shown(call, now),
+        "dares_owed": challenges.owed(call, now),
         "texts": texts.of(call),
         "help": helping.of(session, call),
         "handed": call.take_overs[-1] if call.take_overs else None,

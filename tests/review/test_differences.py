@@ -86,3 +86,18 @@ def test_the_page_of_a_case_without_differences_does_not_speak_of_them(app, as_s
     with transaction() as session:
         case_no = case_in_review(session).case_no
     assert "处不一致" not in as_staff("qinlang").get(f"/review/{case_no}").text
+
+
+def test_a_difference_that_came_after_the_witness_looked_is_confirmed_by_nobody(app, as_staff) -> None:
+    with transaction() as session:
+        case = declared(session, address=ELSEWHERE)
+        (mark,) = ticked(session, case, 0).marks
+        mark.seen = of(session, case)[0].fact.seen
+        assert of(session, case)[0].confirmed
+        case.investor.address = "上海市徐汇区漕溪北路 8 号"
+        (found,) = of(session, case)
+        assert (found.confirmed, found.later) == (False, True)
+        assert found.before == [("柜台留存", "上海市浦东新区世纪大道 1051 号 8 室")]
+    page = as_staff("qinlang").get(f"/review/{case.case_no}").text
+    shown = page.split('class="diffs"')[1].split("</section>")[0]
+    assert "核对之后才出现，没有人确认过" in shown and "1051 号" in shown and "见证时确认一致" not in shown

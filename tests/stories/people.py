@@ -374,7 +374,9 @@ class Witness(Staff):
         expect(button.first).to_be_enabled(timeout=SLOWLY)
         self.shot("seat-ready-to-pass")
         button.first.click()
-        self.page.wait_for_url(re.compile("/seat$"), timeout=SLOWLY)
+        self.shot("seat-about-to-pass")
+        expect(self.page.locator("main[data-call]")).to_have_count(0, timeout=SLOWLY)
+        self.page.wait_for_load_state()
 
     def reject(self, *titles: str) -> None:
         self.button(re.compile("^驳回…")).click()

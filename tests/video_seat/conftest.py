@@ -1,6 +1,7 @@
 """Witnesses and investors with open sockets, and a media node that pretends."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Witness(Socket):
         return self
 
     def act(self, event: str, **payload: Any) -> dict[str, Any]:
-        return self.ask(event, **{"fence": self.fence} | payload)
+        return self.ask(event, **{"fence": self.fence, "pressed": datetime.now(UTC).isoformat()} | payload)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,12 @@ from console.evidence.models import Kind
 from console.people.models import OutgoingSms
 from console.queues import seats
 from console.queues import service as queues
-from console.video_seat import service
+from console.video_seat import challenges, service
 from console.video_seat.models import CallEventKind, VideoSession
 from console.video_seat.snapshots import SNAPSHOTS
 from tests.browser import launch_options
 from tests.queues.given import online, to_the_video
-from tests.video_seat.given import at, said, snapped, talking
+from tests.video_seat.given import all_in_order, at, said, snapped, talking
 
 PHONE, LANDSCAPE, DESK = {"width": 390, "height": 844}, {"width": 844, "height": 390}, {"width": 1440, "height": 900}
 PATIENCE = 15_000  # ms
@@ -412,6 +413,48 @@ def test_nothing_is_sent_kept_or_taken_by_a_key_that_meant_something_else(
     seat.mouse.move(700, 450)
     seat.clock.fast_forward(60_000)
     expect(box).to_have_count(0)
+
+
+@pytest.mark.usefixtures("node")
+def test_pass_waits_a_moment_in_which_it_can_be_undone(
+    opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient], tmp_path: Path
+) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+        all_in_order(session, call, tmp_path)
+    seat = opened(as_staff("luwenshan"), "/seat", DESK)
+    button, waiting = seat.locator("#v-pass"), seat.locator("#passing")
+    expect(button).to_be_enabled()
+    seat.clock.install()
+    seat.clock.pause_at(datetime.now(UTC) + timedelta(seconds=2))
+    seat.keyboard.press("a")
+    expect(waiting.get_by_text("秒后通过")).to_be_visible()
+    expect(waiting.get_by_role("button", name="先不通过")).to_be_focused()
+    seat.keyboard.press("Escape")
+    expect(waiting).to_be_hidden()
+    seat.clock.run_for(4000)
+
+    # whatever locks it meanwhile undoes it too
+    seat.keyboard.press("a")
+    with db.transaction() as session:
+        again = session.scalars(select(VideoSession)).one()
+        told = (again.case.case_no, again.witness_id, "challenge")
+        challenges.ask_digits(session, again, "digits-001", at(20))
+    live.call_changed(*told, session_no=call.session_no)
+    expect(waiting).to_be_hidden()
+    seat.clock.run_for(4000)
+    with db.transaction() as session:
+        again = session.scalars(select(VideoSession)).one()
+        assert again.ended_at is None
+        challenges.withdraw(session, again, "digits-001", "误发", at(21))
+    live.call_changed(*told, session_no=call.session_no)
+
+    expect(button).to_be_enabled()
+    seat.keyboard.press("a")
+    expect(waiting).to_be_visible()
+    seat.clock.run_for(3100)
+    expect(seat.locator("main[data-call]")).to_have_count(0)
+    expect(seat.get_by_text("已通过，投资者可继续办理")).to_be_visible()
 
 
 def overlap(one: Locator, other: Locator) -> bool:

@@ -8,11 +8,13 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from console.cases.models import CaseEvent
+from console.cases.trail import Happening
 from console.people.models import SmsCode
 from console.video_seat import challenges, service, timeline
 from console.video_seat.challenges import Challenge, Result
+from console.video_seat.locks import Locks
 from console.video_seat.models import CallEventKind, VideoSession
-from tests.video_seat.given import at, talking
+from tests.video_seat.given import at, said, talking
 
 
 def asked(session: Session, call: VideoSession, minutes: float, name: str = "sms-00001") -> tuple[Challenge, str]:
@@ -168,3 +170,80 @@ def test_a_challenge_that_nobody_recorded_can_be_told(session: Session) -> None:
     timeline.happened(session, call, CallEventKind.LOST, at(2.5).at, "investor", segment=1)
     (kept,) = challenges.of(call, at(3).at + timedelta(seconds=1))
     assert timeline.uncovered(call, kept.moment) is not None
+
+
+# --- met or withdrawn
+
+
+def owed(session: Session, call: VideoSession, minutes: float) -> list[str]:
+    """Why they lock 通过."""
+    return [ask.why for ask in Locks(session, call, at(minutes)).asks if ask.title.startswith("口令")]
+
+
+def test_what_was_asked_locks_pass_until_it_is_met(session: Session) -> None:
+    call = talking(session)
+    assert owed(session, call, 1) == []
+    challenges.ask_digits(session, call, "digits-001", at(2))
+    assert len(owed(session, call, 2.1)) == 1
+    challenges.judge_digits(session, call, "digits-001", False, at(2.2))
+    assert owed(session, call, 3) == ["读错，须重做，或写明原因撤回"]
+    challenges.ask_digits(session, call, "digits-002", at(4))
+    challenges.judge_digits(session, call, "digits-002", True, at(4.2))
+    assert owed(session, call, 5) == []
+
+
+def test_a_code_that_nobody_typed_is_owed_beside_digits_that_were_read_right(session: Session) -> None:
+    call = talking(session)
+    _, code = asked(session, call, 1)
+    challenges.ask_digits(session, call, "digits-001", at(2))
+    challenges.judge_digits(session, call, "digits-001", True, at(2.2))
+    assert owed(session, call, 3) == ["没有结果，须重做，或写明原因撤回"]
+    assert challenges.shown(call, at(3).at).kind is challenges.Kind.SMS
+    _, code = asked(session, call, 4, "sms-00002")
+    typed(session, call, code, 4.5, "try-00001", "sms-00002")
+    assert owed(session, call, 5) == []
+
+
+def test_what_is_withdrawn_for_a_reason_is_owed_no_more_and_keeps_its_result(session: Session) -> None:
+    call = talking(session)
+    challenges.ask_digits(session, call, "digits-001", at(2))
+    challenges.judge_digits(session, call, "digits-001", False, at(2.2))
+    for _ in "twice":
+        gone = challenges.withdraw(session, call, "digits-001", "误发", at(3))
+    assert (gone.result, gone.withdrawn, owed(session, call, 4)) == (Result.WRONG, "误发", [])
+    assert gone.title.endswith("：读错，撤回：误发")
+    asked(session, call, 5)
+    assert challenges.withdraw(session, call, "sms-00001", "收不到短信", at(6)).result is Result.LAPSED
+    assert (owed(session, call, 7), challenges.outstanding(call, at(6).at)) == ([], None)
+    lines = session.scalars(select(CaseEvent).where(CaseEvent.action == Happening.CHALLENGED)).all()
+    assert [(line.detail["result"], line.detail.get("why")) for line in lines] == [
+        ("wrong", None),
+        ("withdrawn", "误发"),
+        ("withdrawn", "收不到短信"),
+    ]
+
+
+def test_what_is_met_or_unknown_cannot_be_withdrawn(session: Session) -> None:
+    call = talking(session)
+    challenges.ask_digits(session, call, "digits-001", at(2))
+    challenges.judge_digits(session, call, "digits-001", True, at(2.2))
+    with pytest.raises(challenges.ChallengeMet):
+        challenges.withdraw(session, call, "digits-001", "误发", at(3))
+    with pytest.raises(challenges.ChallengeOver):
+        challenges.withdraw(session, call, "digits-009", "误发", at(3))
+
+
+def test_digits_that_nobody_recorded_are_asked_again(session: Session) -> None:
+    call = talking(session)
+    said(session, call, CallEventKind.LOST, 2, since=at(2).at.isoformat(), segment=1)
+    challenges.ask_digits(session, call, "digits-001", at(2.1))
+    challenges.judge_digits(session, call, "digits-001", True, at(2.2))
+    said(session, call, CallEventKind.RECORDING, 3, segment=2)
+    assert owed(session, call, 4) == ["发生在断线期间，请再问一次"]
+
+
+def test_what_a_conversation_asked_that_began_again_is_not_owed(session: Session) -> None:
+    call = talking(session)
+    challenges.ask_digits(session, call, "digits-001", at(2))
+    call.acknowledged_at = at(3).at
+    assert owed(session, call, 4) == []

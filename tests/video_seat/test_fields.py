@@ -1,6 +1,8 @@
 """信息核验: what differs is seen, and has to be looked at by a person; what is flagged locks 通过."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -9,6 +11,7 @@ from sqlalchemy.orm import Session
 from console.cases.models import CaseEvent
 from console.cases.trail import Happening
 from console.cases.transitions import finish_step
+from console.evidence.models import Evidence
 from console.portal.steps.profile import fields
 from console.queues import seats
 from console.queues import service as queues
@@ -18,6 +21,8 @@ from console.video_seat.models import CallEventKind, CheckResult, VideoSession
 from tests.queues.given import online, to_the_video
 from tests.video_seat.given import WITNESS, all_in_order, answered, at, said, talking
 from tests.world import given_case, investor_named, stamp
+
+ELSEWHERE = "上海市浦东新区世纪大道 1501 号 8 室"
 
 
 @pytest.mark.parametrize(
@@ -148,3 +153,78 @@ def test_what_is_written_about_a_field_is_sealed(session: Session) -> None:
     service.check_fields(session, call, ["address"], CheckResult.PROBLEM, at(1), reason="other", words="写成 1501 号")
     (kept,) = session.execute(text("SELECT words FROM check_marks")).one()
     assert b"1501" not in bytes(kept)
+
+
+# --- what was looked at
+
+
+def test_a_mark_keeps_sealed_what_the_witness_looked_at(session: Session) -> None:
+    call = declared(session, address=ELSEWHERE)
+    (made,) = service.check_fields(session, call, ["address"], CheckResult.OK, at(1))
+    assert made.seen == {"declared": ELSEWHERE, "record": "上海市浦东新区世纪大道 1051 号 8 室"}
+    (kept,) = session.execute(text("SELECT seen FROM check_marks")).one()
+    assert b"1501" not in bytes(kept)
+
+
+def test_a_difference_that_appears_later_is_confirmed_by_nobody_and_locks_pass_again(session: Session) -> None:
+    call = declared(session, address=ELSEWHERE)
+    service.check_fields(session, call, ["address"], CheckResult.OK, at(1))
+    call.case.investor.address = "上海市徐汇区漕溪北路 8 号"
+    (ask,) = [ask for ask in Locks(session, call, WITNESS).missing if ask.title == "住址"]
+    assert ask.why == "核对之后有变化，须重新确认"
+    service.check_fields(session, call, ["address"], CheckResult.OK, at(2))
+    assert "住址" not in [ask.title for ask in Locks(session, call, WITNESS).asks]
+
+
+def test_a_field_that_was_ticked_without_a_difference_is_locked_by_one_that_comes_later(session: Session) -> None:
+    call = declared(session)
+    service.check_fields(session, call, ["address"], CheckResult.OK, at(1))
+    assert "住址" not in [ask.title for ask in Locks(session, call, WITNESS).asks]
+    call.case.investor.address = ELSEWHERE
+    assert "住址" in [ask.title for ask in Locks(session, call, WITNESS).missing]
+
+
+def test_what_was_flagged_stays_flagged_whatever_changes(session: Session) -> None:
+    call = declared(session, address=ELSEWHERE)
+    service.check_fields(session, call, ["address"], CheckResult.PROBLEM, at(1), reason="unlike_id")
+    call.case.investor.address = "上海市徐汇区漕溪北路 8 号"
+    assert "住址" in [ask.title for ask in Locks(session, call, WITNESS).problems]
+
+
+@pytest.mark.parametrize(
+    ("now", "seen"),
+    [
+        ({"read": "周晚睛"}, False),
+        ({"read": "周晚晴"}, True),  # says what was claimed: nothing new to look at
+        ({"record": "周婉晴"}, False),
+        ({"declared": "周晩晴"}, False),
+        ({"result": ("bad", "已过期")}, False),
+        ({"result": ("wait", "即将到期")}, True),
+    ],
+)
+def test_only_what_differs_and_was_not_seen_is_new(now: dict[str, Any], seen: bool) -> None:
+    before = facts.Fact("name", "姓名", "周晚晴", "周晚晴")
+    assert replace(before, **now).was_seen(before.seen) is seen
+
+
+def test_another_photo_is_another_thing_to_look_at() -> None:
+    before = facts.Fact("name", "姓名", "周晚晴", "周晚睛", photo=Evidence(public_id="one"))
+    assert before.was_seen(before.seen) and not replace(before, photo=Evidence(public_id="two")).was_seen(before.seen)
+
+
+def test_marks_from_before_it_was_kept_go_on_counting(session: Session) -> None:
+    call = declared(session, address=ELSEWHERE)
+    (made,) = service.check_fields(session, call, ["address"], CheckResult.OK, at(1))
+    made.seen = None
+    assert "住址" not in [ask.title for ask in Locks(session, call, WITNESS).asks]
+
+
+def test_what_changed_between_the_page_and_the_press_is_refused(session: Session) -> None:
+    call = declared(session, address=ELSEWHERE)
+    shown = [of(session, call)[key].print for key in ("name", "address")]
+    call.case.investor.address = "上海市徐汇区漕溪北路 8 号"
+    with pytest.raises(service.FieldsChanged) as refused:
+        service.check_fields(session, call, ["name", "address"], CheckResult.OK, at(1), seen=shown)
+    assert "住址刚刚有变化" in refused.value.text and call.marks == []
+    with pytest.raises(service.UnknownItem):
+        service.check_fields(session, call, ["name", "address"], CheckResult.OK, at(1), seen=shown[:1])

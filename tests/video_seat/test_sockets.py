@@ -1,8 +1,9 @@
 """The two sides of a call as their pages speak to the server."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -226,6 +227,43 @@ def test_nonsense_from_a_page_is_refused_and_changes_nothing(witness: Open, inve
         assert seat.act(event, **payload)["code"] == "bad_payload", (event, payload)
     assert page.ask("offer", sdp=7)["code"] == "bad_payload"
     assert the_call().ended_at is None
+
+
+BY_HAND: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("state", {"state": "break"}),
+    ("answer_next", {}),
+    ("answer", {"ticket": 1, "why": "x"}),
+    ("snapshot", {"kind": "snapshot_face"}),
+    ("mark", {"item": "own_will", "result": "ok"}),
+    ("check", {"fields": ["name"], "seen": ["x"], "result": "ok"}),
+    ("note", {"text": "x"}),
+    ("say", {"id": "say-00001", "text": "x"}),
+    ("ask_digits", {"id": "digits-001"}),
+    ("ask_sms", {"id": "sms-00001"}),
+    ("judge_digits", {"id": "digits-001", "right": True}),
+    ("withdraw_challenge", {"id": "digits-001", "reason": "by_mistake"}),
+    ("ask_help", {"reason": "x"}),
+    ("pass", {}),
+    ("reject", {"reasons": ["card_mismatch"]}),
+    ("technical_failure", {}),
+    ("suspect", {"signs": ["prompted"]}),
+)
+
+
+def test_what_was_pressed_before_the_line_broke_does_nothing_when_it_arrives(
+    witness: Open, investor: OpenInvestor
+) -> None:
+    seat, _, call = connected(witness, investor)
+    before, old = the_call(), (datetime.now(UTC) - timedelta(seconds=9)).isoformat()
+    for event, payload in BY_HAND:
+        assert seat.act(event, call=call, pressed=old, **payload)["code"] == "pressed_before", event
+        for none in ({}, {"pressed": None}, {"pressed": "now"}, {"pressed": "2026-11-20T10:00:00"}):
+            assert seat.ask(event, fence=seat.fence, call=call, **none, **payload)["code"] == "bad_payload", event
+    with db.reading() as session:
+        after = session.get_one(VideoSession, before.id)
+        assert (after.ended_at, after.marks, after.internal_note) == (None, [], "")
+        assert session.scalars(select(Evidence)).all() == []
+    assert "id" in seat.act("snapshot", call=call, kind="snapshot_face"), "pressed now it does"
 
 
 # --- the call

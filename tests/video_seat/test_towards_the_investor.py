@@ -120,6 +120,16 @@ def test_a_code_goes_to_the_registered_phone_and_the_seat_hears_each_try(
 # --- the gate
 
 
+def test_a_challenge_is_withdrawn_for_a_reason_of_the_register_only(witness: Open, investor: OpenInvestor) -> None:
+    seat, page, call = connected(witness, investor)
+    seat.act("ask_digits", call=call, id="digits-001")
+    for reason in ("", "no_such", "prompted"):
+        answer = seat.act("withdraw_challenge", call=call, id="digits-001", reason=reason)
+        assert answer["code"] == "unknown_short_reason"
+    withdrawn = seat.act("withdraw_challenge", call=call, id="digits-001", reason="by_mistake")["challenge"]
+    assert withdrawn["result"] == "lapsed" and page.ask("call_state")["challenge"] is None
+
+
 def test_only_the_two_of_the_call_touch_it(witness: Open, investor: OpenInvestor) -> None:
     _, page, call = connected(witness, investor)
     stranger, other = witness("weiyinuo").sit(), investor("许砚青")

@@ -1,6 +1,7 @@
 """A witness for tests of robots: sits down, answers, looks, decides, over the same HTTP and socket as a browser."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -67,7 +68,7 @@ class Witness:
         for kind in (Kind.SNAPSHOT_FACE, Kind.SNAPSHOT_ID_FRONT, Kind.SNAPSHOT_ID_BACK):
             await self._ask("snapshot", call=self.call, kind=kind.value)
         fields, questions = await asyncio.to_thread(asked_by, self.call)
-        await self._ask("check", call=self.call, fields=fields, result="ok")
+        await self._ask("check", call=self.call, fields=list(fields), seen=list(fields.values()), result="ok")
         for key in questions:
             await self._ask("mark", call=self.call, item=key, result="ok")
         await self._ask("pass", call=self.call)
@@ -80,14 +81,14 @@ class Witness:
 
     async def _ask(self, event: str, **payload: Any) -> dict[str, Any]:
         assert self._line is not None
-        return await self._line.ask(event, fence=self._fence, **payload)
+        return await self._line.ask(event, fence=self._fence, pressed=datetime.now(UTC).isoformat(), **payload)
 
 
-def asked_by(session_no: str) -> tuple[list[str], list[str]]:
-    """The fields and the questions that the page of this call lists."""
+def asked_by(session_no: str) -> tuple[dict[str, str], list[str]]:
+    """The fields, with the print of what is seen of each, and the questions that the page of this call lists."""
     with reading() as look:
         call = look.scalars(select(VideoSession).where(VideoSession.session_no == session_no)).one()
-        fields = [fact.key for fact in facts.of(look, call.case, Stamp.of_system("test"))]
+        fields = {fact.key: fact.print for fact in facts.of(look, call.case, Stamp.of_system("test"))}
         return fields, [item.key for item in items_of(call)]
 
 

@@ -1,5 +1,5 @@
 // The seat towards the investor, besides pictures: own switches and devices, both networks, texts, challenges.
-import { closeDialog } from "./dialog.js";
+import { closeDialog, openDialog } from "./dialog.js";
 import { Devices } from "./devices.js";
 import { Network, STALE_MS } from "./network.js";
 import { Switches } from "./switches.js";
@@ -26,6 +26,7 @@ export class Towards {
     document.addEventListener("click", (event) => this.#pressed(event));
     $("#say form").addEventListener("submit", (event) => this.#say(event, $("#say-text").value));
     $("#say").addEventListener("dialog-opened", () => this.#sayFault(""));
+    $("#withdraw form").addEventListener("submit", () => this.#withdraw());
   }
 
   /** Callbacks for the Call of this page. */
@@ -70,7 +71,7 @@ export class Towards {
   challenged() {
     clearTimeout(this.lapses);
     const left = Number($("[data-part=challenge]")?.dataset.left);
-    if (left > 0) this.lapses = setTimeout(() => this.refresh("challenge"), 1000 * left + 500);
+    if (left > 0) this.lapses = setTimeout(() => this.refresh("challenge", "verdict"), 1000 * left + 500);
   }
 
   #pressed(event) {
@@ -80,6 +81,7 @@ export class Towards {
     else if (on("[data-camera]")) this.call?.camera(this.call.switches.camera === "off");
     else if ((el = on("[data-dare]"))) this.#dare(el);
     else if ((el = on("[data-read]"))) this.#judge(el);
+    else if ((el = on("[data-withdraw]"))) this.#askWhy(el);
     else if ((el = on("[data-phrase]"))) this.#choose(el.textContent.trim());
   }
 
@@ -127,7 +129,7 @@ export class Towards {
       await this.ask(button.dataset.dare, { id: button.dataset.id });
       delete button.dataset.id;
       closeDialog($("#challenge"));
-      this.refresh("challenge");
+      this.refresh("challenge", "verdict");
     } catch (error) {
       if (error.code !== "timeout") delete button.dataset.id;
       place.textContent = error.message;
@@ -138,6 +140,21 @@ export class Towards {
 
   async #judge(button) {
     await this.act("judge_digits", { id: button.dataset.read, right: button.dataset.result === "right" });
-    this.refresh("challenge");
+    this.refresh("challenge", "verdict");
+  }
+
+  /** A challenge that is not met is withdrawn for a reason of the register only. */
+  #askWhy(button) {
+    const dialog = $("#withdraw");
+    dialog.dataset.of = button.dataset.withdraw;
+    dialog.querySelector("[data-withdraw-name]").textContent = button.dataset.title;
+    dialog.querySelector("form").reset();
+    openDialog(dialog);
+  }
+
+  async #withdraw() {
+    const dialog = $("#withdraw");
+    await this.act("withdraw_challenge", { id: dialog.dataset.of, reason: dialog.querySelector("[name=why]:checked").value });
+    this.refresh("challenge", "verdict");
   }
 }

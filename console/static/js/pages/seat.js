@@ -5,6 +5,7 @@ import { closeDialog, openDialog } from "../dialog.js";
 import { get } from "../http.js";
 import { Line } from "../line.js";
 import { connect } from "../live.js";
+import { Passing } from "../passing.js";
 import { released } from "../press.js";
 import { ringFor } from "../ring.js";
 import { enable, ready } from "../ready.js";
@@ -114,7 +115,7 @@ function stop() {
 async function act(name, payload = {}, options = {}) {
   if (fence === null || lost) return null;
   try {
-    return await live.ask(name, { fence, ...payload }, options);
+    return await live.ask(name, { fence, pressed: moment(), ...payload }, options);
   } catch (error) {
     if (!lostBy(error)) toast(error.message, "bad");
     return null;
@@ -165,7 +166,10 @@ function exchange(fresh) {
   const stood = standsAt(old);
   old.replaceWith(fresh);
   if (name === "rec") consented();
-  if (name === "verdict") showAfter();
+  if (name === "verdict") {
+    showAfter();
+    if (document.querySelector("#v-pass").disabled) passing.locked();
+  }
   if (name === "challenge") towards.challenged();
   if (name === "tray") showLatest(stood);
   if (focused) document.getElementById(focused)?.focus();
@@ -184,7 +188,7 @@ document.addEventListener("click", (event) => {
   else if ((el = on("[data-mark]"))) mark(el);
   else if ((el = on("[data-ask]"))) show(el.dataset.ask);
   else if ((el = on("a.goto"))) goTo(el, event);
-  else if ((el = on("[data-check]"))) check(el.dataset.check.split(" "), { result: el.dataset.result });
+  else if ((el = on("[data-check]"))) check(el.dataset.check, el.dataset.seen, { result: el.dataset.result });
   else if ((el = on("[data-flag]"))) askWhy(el, "field", checkProblem);
   else if ((el = on("[data-look]"))) look(el);
   else if ((el = on("[data-then]"))) then(el);
@@ -290,7 +294,7 @@ function startCall() {
 const towards =
   session &&
   new Towards({
-    ask: (name, payload) => live.ask(name, { fence, call: session, ...payload }),
+    ask: (name, payload) => live.ask(name, { fence, call: session, pressed: moment(), ...payload }),
     act: (name, payload) => act(name, { call: session, ...payload }),
     refresh: (...names) => refresh(...names),
   });
@@ -334,6 +338,10 @@ function heardOfLine(pushed) {
   }
   refresh("rec", "checklist", "verdict", "script");
 }
+
+// --- in the call: the moment before 通过
+
+const passing = session && new Passing(document.querySelector("#passing"));
 
 let there = false;
 let left = false;
@@ -394,7 +402,7 @@ function heardOfCall(pushed) {
   else if (pushed.event in SHOWN_IN) seen(pushed.event);
   else if (pushed.event === "switched") towards.told(pushed);
   else if (pushed.event === "text") refresh("said");
-  else if (pushed.event === "challenge") refresh("challenge");
+  else if (pushed.event === "challenge") refresh("challenge", "verdict");
   else if (pushed.event === "ended" && !leaving) location.assign("/seat");
 }
 
@@ -474,7 +482,7 @@ async function mark(button, why = {}) {
   if (await act("mark", { call: session, item, result, at: moment(), ...why })) seen("marked");
 }
 
-const checkProblem = (button, why) => check([button.dataset.flag], { result: "problem", ...why });
+const checkProblem = (button, why) => check(button.dataset.flag, button.dataset.seen, { result: "problem", ...why });
 
 /** The words of this question, whatever is next. */
 function show(item) {
@@ -491,9 +499,10 @@ function goTo(link, event) {
   if (target?.dataset.mark) show(target.dataset.mark);
 }
 
-/** Fields of 信息核验: in order, or not for a reason. */
-async function check(fields, how) {
-  if (await act("check", { call: session, fields, at: moment(), ...how })) seen("checked");
+/** Fields of 信息核验: in order, or not for a reason. `prints`: of what stood there when the button was pressed. */
+async function check(fields, prints, how) {
+  await act("check", { call: session, fields: fields.split(" "), seen: prints.split(" "), at: moment(), ...how });
+  seen("checked"); // what is refused because it changed is shown anew
 }
 
 /** Whatever is not in order has a reason of the register (`use`: which ones), and the moment at which it was seen. */
