@@ -163,11 +163,14 @@ def test_an_instance_from_before_gets_its_questions_and_its_calls_keep_theirs(tm
         fixed = [each["key"] for each in told["fixed"]]
         assert list(asked.scalars()) == [*fixed[:6], "knows_risks", *fixed[6:]]
         assert new.scalar(sa.text("SELECT script_id FROM video_sessions")) is not None
-        assert new.scalar(sa.text("SELECT count(*) FROM short_reasons WHERE use NOT IN ('phrase', 'question')")) == 17
+        assert new.scalar(sa.text("SELECT count(*) FROM short_reasons WHERE use IN ('sign', 'fault', 'field')")) == 17
     engine.dispose()
 
 
-@pytest.mark.parametrize(("use", "before", "after"), [("phrase", "0004", "0005"), ("question", "0009", "0010")])
+@pytest.mark.parametrize(
+    ("use", "before", "after"),
+    [("phrase", "0004", "0005"), ("question", "0009", "0010"), ("challenge", "0014", "0013")],
+)
 @pytest.mark.parametrize("kept", [0, 2, 99])
 def test_an_instance_from_before_gets_the_words_on_offer_once(
     tmp_path, use: str, before: str, after: str, kept: int
