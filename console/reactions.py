@@ -7,8 +7,9 @@ import structlog
 from sqlalchemy.exc import OperationalError, TimeoutError
 
 from console import live
+from console.businesses.steps import Step
 from console.cases.models import Case, Status
-from console.cases.trail import Happening, case_moved
+from console.cases.trail import Happening, case_moved, standing_at
 from console.cases.transitions import Action
 from console.db import reading
 from console.queues import news
@@ -16,45 +17,44 @@ from console.queues import news
 log = structlog.get_logger()
 
 
-def tell_investor(case: Case) -> None:
-    step = case.current_step
+def tell_investor(case: Case, step: Step | None) -> None:
     live.case_changed(case.case_no, case.status.value, step.key if step else None)
 
 
-def tell_queue(case: Case) -> None:
+def tell_queue(case: Case, step: Step | None) -> None:
     news.changed(case.branch_id)
 
 
-def tell_reviewers(case: Case) -> None:
+def tell_reviewers(case: Case, step: Step | None) -> None:
     live.tasks_changed(case.branch_id)
 
 
-def tell_reviewers_of_arrival(case: Case) -> None:
+def tell_reviewers_of_arrival(case: Case, step: Step | None) -> None:
     if case.status is Status.IN_REVIEW:
-        tell_reviewers(case)
+        tell_reviewers(case, step)
 
 
-def tell_supervisors(case: Case) -> None:
+def tell_supervisors(case: Case, step: Step | None) -> None:
     live.suspicions_changed(case.branch_id)
 
 
-def ring_for_help(case: Case) -> None:
+def ring_for_help(case: Case, step: Step | None) -> None:
     live.help_changed(case.branch_id, asked=True)
 
 
-def help_came(case: Case) -> None:
+def help_came(case: Case, step: Step | None) -> None:
     live.help_changed(case.branch_id, asked=False)
 
 
-def ask_for_urgency(case: Case) -> None:
+def ask_for_urgency(case: Case, step: Step | None) -> None:
     live.urgency_asked(case.branch_id)
 
 
-def tell_of_urgency(case: Case) -> None:
+def tell_of_urgency(case: Case, step: Step | None) -> None:
     live.urgency_decided(case.case_no)
 
 
-Reaction = Callable[[Case], None]
+Reaction = Callable[[Case, Step | None], None]  # ``step``: where it stands
 REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.FINISH_STEP: (tell_investor, tell_reviewers_of_arrival),
     Action.JOIN_QUEUE: (tell_investor, tell_queue),
@@ -92,9 +92,9 @@ def react(sender: Any, *, event_id: int, case_id: int, action: str) -> None:
     try:
         with reading() as session:
             case = session.get_one(Case, case_id)
-            _ = case.current_step  # loaded, it stays readable
+            step = standing_at(case)
         for reaction in REACTIONS[action]:
-            reaction(case)
+            reaction(case, step)
     except (OperationalError, TimeoutError) as error:
         # what was committed stays committed: the person is not told otherwise
         log.warning("reaction_lost", action=action, error=type(error).__name__)

@@ -2,17 +2,18 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
 
 from console import db
-from console.cases.models import Case
+from console.cases.models import Case, Status
 from console.cases.service import abandon
 from console.cases.trail import case_moved
 from console.config import Settings
 from console.people.models import Broker, Counter
 from console.people.numbers import next_number
-from tests.world import given_case, stamp
+from tests.world import AT, given_case, stamp
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
@@ -47,6 +48,31 @@ def test_reading_sees_one_moment_even_while_others_write(house: Settings) -> Non
         with db.transaction() as session:
             session.add(Broker(broker_no="2", name="y"))
         assert len(list(look.scalars(select(Broker)))) == before
+
+
+def test_a_row_that_somebody_else_changed_is_not_written(session: db.Session) -> None:
+    case = given_case(session, "周晚晴")
+    session.execute(update(Case).values(version=Case.version + 1).execution_options(synchronize_session=False))
+    with pytest.raises(StaleDataError):
+        db.put(case, status=Status.HELD)
+
+
+def test_what_waits_for_a_flush_is_written_before_a_row_that_is_put(session: db.Session) -> None:
+    case = given_case(session, "周晚晴")
+    case.known_facts = {"holds_certificate": True}
+    db.put(case, status=Status.HELD)
+    session.expire(case)
+    assert (case.known_facts, case.status) == ({"holds_certificate": True}, Status.HELD)
+    case.ended_at = AT
+    session.flush()  # the version that the session knows is the row's
+
+
+def test_what_was_put_in_a_savepoint_is_undone_with_it(session: db.Session) -> None:
+    case = given_case(session, "周晚晴")
+    with pytest.raises(RuntimeError), session.begin_nested():
+        db.put(case, status=Status.HELD)
+        raise RuntimeError
+    assert case.status is Status.WITH_INVESTOR
 
 
 def test_a_look_at_postgresql_cannot_write(house: Settings, tmp_path: Path) -> None:

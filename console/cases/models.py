@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -92,7 +93,10 @@ class Case(Base):
     @property
     def current_step(self) -> Step | None:
         """Where the case stands: the first step not done. Derived, never stored."""
-        done = self.done
+        return self.step_after(self.done)
+
+    def step_after(self, done: Container[str]) -> Step | None:
+        """Where it stands when the steps with these keys are done."""
         return next((step for step in self.path if step.key not in done), None)
 
     @property

@@ -6,15 +6,29 @@ from functools import partial
 from typing import Any
 
 from blinker import Signal
-from sqlalchemy import bindparam, event, select
+from sqlalchemy import bindparam, event, insert, select
 from sqlalchemy.orm import Session as OrmSession
 from sqlalchemy.orm import object_session
 
+from console.businesses.steps import Step
 from console.chain import START
-from console.db import Session, afterwards
+from console.db import Session, afterwards, as_written, table
 from console.stamp import Stamp
 
-from .models import Case, CaseEvent
+from .models import Case, CaseEvent, StepDone
+
+# built once: building a statement costs several times what running one of these does
+LOCK = select(Case.status, Case.version, Case.known_facts).where(Case.id == bindparam("case")).with_for_update()
+LAST = (
+    select(CaseEvent.seq, CaseEvent.hash)
+    .where(CaseEvent.case_id == bindparam("case"))
+    .order_by(CaseEvent.seq.desc())
+    .limit(1)
+)
+DONE = select(StepDone.step).where(StepDone.case_id == bindparam("case"), StepDone.reopened_at.is_(None))
+WRITE = insert(table(CaseEvent))
+WRITTEN = (*CaseEvent.sealed_fields, "seq", "prev_hash", "hash")
+Last = tuple[int, str]  # a line's seq and hash
 
 case_moved = Signal("Sent after commit, once for each new CaseEvent, with event_id, case_id and action.")
 case_moving = Signal(
@@ -93,14 +107,6 @@ HAPPENING_TITLES = {
 }
 
 
-LAST_LINE = (
-    select(CaseEvent.seq, CaseEvent.hash)
-    .where(CaseEvent.case_id == bindparam("case"))
-    .order_by(CaseEvent.seq.desc())
-    .limit(1)
-)
-
-
 def hold(case: Case) -> None:
     """Wait for anybody else who is changing this case, then see it as they left it; it is held until the transaction ends.
 
@@ -110,16 +116,42 @@ def hold(case: Case) -> None:
     if session is None or case.id is None:
         return
     session.flush()
-    held = session.info.setdefault("held", set())
-    if case.id in held:
+    if case.id in _held(session):
         return
-    session.refresh(case, ["status", "version", "known_facts"], with_for_update=True)
+    locked = session.connection().execute(LOCK, {"case": case.id}).one()
+    as_written(case, **locked._mapping)
     if "entries" in case.__dict__:
         for entry in case.entries:
             session.expire(entry)
         session.refresh(case, ["entries"])
-    session.expire(case, ["rejections"])
-    held.add(case.id)
+    if "rejections" in case.__dict__:
+        session.expire(case, ["rejections"])
+    is_held(case)
+
+
+def is_held(case: Case) -> None:
+    """Said by `hold`, and by whoever locked and read the case with a statement of their own."""
+    _held(session_of(case))[case.id] = None
+
+
+def _held(session: OrmSession) -> dict[int, Last | None]:
+    """Cases held by this transaction, with the last line of their trail as soon as it is known: nobody else writes one."""
+    held: dict[int, Last | None] = session.info.setdefault("held", {})
+    return held
+
+
+def standing_at(case: Case) -> Step | None:
+    """`Case.current_step`, for whoever needs nothing else of what was entered: the contents stay sealed."""
+    if "entries" in case.__dict__:
+        return case.current_step
+    return case.step_after(set(session_of(case).connection().scalars(DONE, {"case": case.id})))
+
+
+def session_of(case: Case) -> OrmSession:
+    session = object_session(case)
+    if session is None:
+        raise ValueError("a case that is in no session has no trail")
+    return session
 
 
 def note(case: Case, what: Happening, stamp: Stamp, **detail: Any) -> CaseEvent:
@@ -131,11 +163,10 @@ def note(case: Case, what: Happening, stamp: Stamp, **detail: Any) -> CaseEvent:
 def write_line(
     case: Case, action: StrEnum, before: str, stamp: Stamp, *, step: str | None, detail: Mapping[str, Any]
 ) -> CaseEvent:
-    session = object_session(case)
-    if session is None:
-        raise ValueError("a case that is in no session has no trail")
+    session = session_of(case)
     session.flush()
-    last = session.execute(LAST_LINE, {"case": case.id}).first()
+    connection, held = session.connection(), _held(session)
+    last = held.get(case.id) or connection.execute(LAST, {"case": case.id}).first()
     line = CaseEvent(
         case_id=case.id,
         action=str(action),
@@ -148,20 +179,13 @@ def write_line(
         at=stamp.at,
     )
     line.follow(*(last or (0, START)))
-    session.add(line)
-    session.flush()
+    written = connection.execute(WRITE, {name: getattr(line, name) for name in WRITTEN})
+    line.id = written.inserted_primary_key[0]  # type: ignore[index]
+    if case.id in held:
+        held[case.id] = (line.seq, line.hash)
+    session.info.setdefault("lines", []).append({"event_id": line.id, "case_id": case.id, "action": line.action})
     case_moving.send(None, session=session, case=case, line=line, stamp=stamp)
     return line
-
-
-@event.listens_for(Session, "after_flush")
-def _remember(session: OrmSession, context: object) -> None:
-    new = [
-        {"event_id": line.id, "case_id": line.case_id, "action": line.action}
-        for line in session.new
-        if isinstance(line, CaseEvent)
-    ]
-    session.info.setdefault("lines", []).extend(new)
 
 
 @event.listens_for(Session, "after_commit")

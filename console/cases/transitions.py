@@ -6,11 +6,12 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from console.businesses.steps import Desk, Step
+from console.db import put
 from console.problem import Problem
 from console.stamp import Stamp
 
 from .models import ENDED, Case, CaseEvent, Reason, Rejection, RejectionReason, Status, StepDone
-from .trail import hold, write_line
+from .trail import hold, standing_at, write_line
 
 NEXT_STEP = None  # the next step of the business decides who gets the case
 
@@ -117,14 +118,14 @@ class UnknownReason(Problem):
 def apply(case: Case, action: Action, stamp: Stamp, *, detail: Mapping[str, Any] | None = None) -> CaseEvent:
     """Move the case and write its line, or raise IllegalTransition. Steps and reasons have functions of their own below."""
     hold(case)
-    move, before, step = MOVES[action], case.status, case.current_step
+    move, before, step = MOVES[action], case.status, standing_at(case)
     if before not in move.sources or (move.desk and (step is None or step.desk is not move.desk)):
         raise IllegalTransition(case, action)
     if action in FINISHES_A_STEP and step is not None:
         _mark_done(case, step, stamp, (detail or {}).get("content"))
-    case.status = move.target or resting_place(case)
-    if case.status in ENDED:
-        case.ended_at = stamp.at
+    target = move.target or resting_place(case)
+    if target is not before:
+        put(case, status=target, **({"ended_at": stamp.at} if target in ENDED else {}))
     told = {key: value for key, value in (detail or {}).items() if key != "content"}
     return write_line(case, action, before, stamp, step=step.key if step else None, detail=told)
 
@@ -212,7 +213,7 @@ def reject(
 
 
 def resting_place(case: Case) -> Status:
-    step = case.current_step
+    step = standing_at(case)
     return Status.IN_REVIEW if step is not None and step.desk is Desk.REVIEWER else Status.WITH_INVESTOR
 
 

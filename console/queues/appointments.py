@@ -6,7 +6,7 @@ live appointments is kept by two unique indexes (models.py), whatever happens he
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
@@ -263,9 +263,10 @@ def follow_the_case(sender: object, *, session: Session, case: Case, line: CaseE
     """
     if line.action not in FOLLOWS and case.status not in ENDED:
         return
-    current = session.scalar(select(Appointment).where(Appointment.case_id == case.id, LIVE))
-    if current is None:
+    live = session.connection().scalar(LIVE_OF, {"case": case.id})
+    if live is None:
         return
+    current = session.get_one(Appointment, live)
     if line.action == Action.ANSWER:
         if local_day(current.slot_at) <= local_day(stamp.at):
             _end(case, current, AppointmentState.SERVED, Happening.APPOINTMENT_SERVED, stamp)
@@ -275,6 +276,7 @@ def follow_the_case(sender: object, *, session: Session, case: Case, line: CaseE
         _end(case, current, AppointmentState.CANCELLED, Happening.APPOINTMENT_CANCELLED, stamp)
 
 
+LIVE_OF = select(Appointment.id).where(Appointment.case_id == bindparam("case"), LIVE)
 FOLLOWS = frozenset({Action.ANSWER, Action.LEAVE_QUEUE, Action.PASS_VIDEO})
 
 

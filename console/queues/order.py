@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, false, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from console.cases.models import Case, Status
+from console.db import UtcDateTime
 
 from . import witnesses
 from .models import OverflowRule, Priority, Seat, Ticket, TicketState
 
 ORDER = (Ticket.rank, Ticket.joined_at, Ticket.id)
+Head = Select[Ticket, Case]
 MOST_MISSED = 3  # times that an investor may be called in vain
 REST = timedelta(seconds=30)  # times how often they were: for so long others come first
 FIRST = {
@@ -25,23 +27,34 @@ FIRST = {
 }
 
 
-def heads(session: Session, seat: Seat, at: datetime) -> Iterator[Select[Any]]:
-    """The id of the ticket that is this seat's next one, in turns until there is one: of its own branch, then of those whose rules send
-    theirs here by now; each time first who was not called in vain a moment ago. However many wait, each turn reads only the first ones.
+def heads(session: Session, seat: Seat, at: datetime, *, to_claim: bool = False) -> Iterator[Head]:
+    """The ticket that is this seat's next one, with its case, in turns until there is one: of its own branch, then of those whose rules
+    send theirs here by now; each time first who was not called in vain a moment ago. However many wait, each turn reads only the first
+    ones. Run with `asked`.
 
-    For looking; who claims it adds the lock.
+    ``to_claim``: both are locked, and one that somebody else is claiming is passed over.
     """
-    answerable = witnesses.may_witness(session, seat.staff)
-    for place in (Ticket.branch_id == seat.branch_id, sent_here(session, seat, at)):
-        for called_lately in (_not_lately(at), ~_not_lately(at)):
-            yield (
-                select(Ticket.id)
-                .join(Case, Case.id == Ticket.case_id)
-                .where(place, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
-                .where(answerable, called_lately)
-                .order_by(*ORDER)
-                .limit(1)
-            )
+    for each in OWN:
+        yield each[to_claim]
+    for each in _heads(sent_here(session, seat, at)):
+        yield each[to_claim]
+
+
+def asked(seat: Seat, at: datetime) -> dict[str, Any]:
+    return {"branch": seat.branch_id, "me": seat.staff_id, "at": at, "rested": at + MOST_MISSED * REST}
+
+
+def _heads(place: ColumnElement[bool]) -> list[tuple[Head, Head]]:
+    """Each to look at and to claim."""
+    head = (
+        select(Ticket, Case)
+        .join(Case, Case.id == Ticket.case_id)
+        .where(place, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE, witnesses.MAY_WITNESS)
+        .order_by(*ORDER)
+        .limit(1)
+    )
+    both = (head.where(NOT_LATELY), head.where(~NOT_LATELY))
+    return [(each, each.with_for_update(of=[Case, Ticket], skip_locked=True)) for each in both]
 
 
 def ahead_of(ticket: Ticket) -> ColumnElement[bool]:
@@ -49,10 +62,15 @@ def ahead_of(ticket: Ticket) -> ColumnElement[bool]:
     return tuple_(*ORDER) < tuple_(ticket.rank, ticket.joined_at, ticket.id)
 
 
-def _not_lately(at: datetime) -> ColumnElement[bool]:
+def _not_lately() -> ColumnElement[bool]:
     """Was not called in vain a moment ago. One who would rest longer than anybody does was called by a process whose clock is wrong."""
     rests_until = Ticket.not_before
-    return or_(rests_until.is_(None), rests_until <= at, rests_until > at + MOST_MISSED * REST)
+    at, rested = bindparam("at", type_=UtcDateTime()), bindparam("rested", type_=UtcDateTime())
+    return or_(rests_until.is_(None), rests_until <= at, rests_until > rested)
+
+
+NOT_LATELY = _not_lately()
+OWN = _heads(Ticket.branch_id == bindparam("branch", type_=Integer()))
 
 
 def sent_here(session: Session, seat: Seat, at: datetime) -> ColumnElement[bool]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from console.cases.models import Case, CaseEvent, Status
-from console.cases.trail import case_moving, hold
+from console.cases.trail import case_moving, hold, is_held
 from console.cases.transitions import Action, IllegalTransition, apply
 from console.config import WHOLE_DAY, VideoHours
+from console.db import as_written, table
 from console.people import numbers
 from console.problem import Problem
 from console.stamp import Stamp
@@ -29,6 +30,12 @@ LISTED = 60
 MISSED = "missed"  # why a place was given up, in the trail
 MOST_JOINS = 20  # of one person within an HOUR
 HOUR = timedelta(hours=1)
+ANEW = {"populate_existing": True}
+CLAIM = (
+    update(table(Ticket))
+    .where(Ticket.id == bindparam("ticket"), Ticket.state == TicketState.WAITING)
+    .values({name: bindparam(name) for name in ("state", "answered_at", "answered_by", "because")})
+)
 
 
 class AlreadyAnswered(Problem):
@@ -163,8 +170,8 @@ def _issue(session: Session, case: Case, priority: Priority, **where: Any) -> Ti
 @case_moving.connect
 def end_with_the_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp) -> None:
     """A case that left the queue, whoever moved it, waits no longer."""
-    if line.before != Status.IN_QUEUE or case.status is Status.IN_QUEUE:
-        return
+    if line.before != Status.IN_QUEUE or case.status is Status.IN_QUEUE or line.action == Action.ANSWER:
+        return  # an answered one was ended by the claim
     if ticket := waiting_ticket(session, case):
         ticket.state, ticket.ended_at = TicketState.LEFT, stamp.at
 
@@ -195,8 +202,8 @@ def waiting_list(session: Session, branch_ids: Iterable[int]) -> list[Ticket]:
 def next_for(session: Session, seat: Seat, at: datetime) -> Ticket | None:
     """Whom 接通下一位 would give this seat now."""
     for head in order.heads(session, seat, at):
-        if found := session.scalar(head):
-            return session.get(Ticket, found)
+        if found := session.scalar(head, order.asked(seat, at)):
+            return found
     return None
 
 
@@ -237,10 +244,10 @@ def claim_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
 
     None when there is nobody.
     """
-    for head in order.heads(session, seat, stamp.at):
-        first = head.with_for_update(of=[Case, Ticket], skip_locked=True)
-        if claimed := _claim(session, seat, Ticket.id == first.scalar_subquery(), stamp):
-            return claimed
+    for head in order.heads(session, seat, stamp.at, to_claim=True):
+        if found := session.execute(head, order.asked(seat, stamp.at), execution_options=ANEW).first():
+            is_held(found.Case)
+            return _claim(session, seat, found.Ticket, stamp)
     return None
 
 
@@ -257,25 +264,20 @@ def claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str =
     why = why.strip()
     if place(session, ticket).ahead and not 2 <= len(why) <= 100:
         raise WhyMissing(ticket.ticket_no)
-    claimed = _claim(session, seat, Ticket.id == ticket.id, stamp, why)
-    if claimed is None:
+    return _claim(session, seat, ticket, stamp, why)
+
+
+def _claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str = "") -> Ticket:
+    """The one statement in which a ticket gets its witness; of two who ask at once one gets it. Raises AlreadyAnswered."""
+    claimed = {
+        "state": TicketState.ANSWERED,
+        "answered_at": stamp.at,
+        "answered_by": seat.staff_id,
+        "because": order.because(ticket, seat, stamp.at, why),
+    }
+    if session.connection().execute(CLAIM, claimed | {"ticket": ticket.id}).rowcount != 1:
         raise AlreadyAnswered(ticket.ticket_no)
-    return claimed
-
-
-def _claim(session: Session, seat: Seat, which: Any, stamp: Stamp, why: str = "") -> Ticket | None:
-    """The one statement in which a ticket gets its witness; of two who ask at once one gets it."""
-    claimed = session.scalar(
-        update(Ticket)
-        .where(which, Ticket.state == TicketState.WAITING)
-        .values(state=TicketState.ANSWERED, answered_at=stamp.at, answered_by=seat.staff_id)
-        .returning(Ticket.id)
-        .execution_options(synchronize_session=False)
-    )
-    if claimed is None:
-        return None
-    ticket = session.get_one(Ticket, claimed, populate_existing=True)
-    ticket.because = order.because(ticket, seat, stamp.at, why)
+    as_written(ticket, **claimed)
     told = {"ticket": ticket.ticket_no, "because": ticket.because} | ({"why": why} if why else {})
     apply(ticket.case, Action.ANSWER, stamp, detail=told)
     return ticket

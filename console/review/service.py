@@ -53,6 +53,8 @@ class LeaseLost(Problem):
 
 def follow_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp) -> None:
     """A case that comes to the counter gets a task; one that leaves it (whoever moved it) has none left open."""
+    if Status.IN_REVIEW not in (line.before, case.status):
+        return
     task = live_task(session, case)
     if case.status is Status.IN_REVIEW and task is None:
         earlier = session.scalar(select(func.count()).select_from(ReviewTask).where(ReviewTask.case_id == case.id)) or 0

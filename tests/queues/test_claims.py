@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from console import db
@@ -194,6 +194,25 @@ def test_joining_on_two_devices_at_once_makes_one_ticket(world: Settings) -> Non
 
     at_once(threading.Thread(target=join), threading.Thread(target=join))
     assert len(tickets) == 2 and len(set(tickets)) == 1
+
+
+def test_a_claim_is_a_few_statements_whatever_is_to_be_checked(world: Settings) -> None:
+    """Lock and read, where it stands, the last line, an appointment; ticket, case, line."""
+    (seat_id,) = seat_ids("luwenshan")
+    with db.transaction() as session:
+        crowd(session, 2)
+    said: list[str] = []
+    engine = db.engine(writes=True)
+
+    def hear(connection: object, cursor: object, statement: str, *more: object) -> None:
+        said.append(statement)
+
+    with db.transaction() as session:
+        seat = session.get_one(Seat, seat_id)
+        event.listen(engine, "before_cursor_execute", hear)
+        queues.claim_next(session, seat, stamp())
+        event.remove(engine, "before_cursor_execute", hear)
+    assert len(said) <= 7, said
 
 
 def test_picking_out_of_order_needs_a_reason_that_is_written_down(session: Session) -> None:

@@ -1,0 +1,161 @@
+"""What a claim costs beside the bare statement: sixteen claimers, ours and the peer in turns, each on its own copy of the same tickets.
+
+A process of its own (`python -m bench.claims`) holds some of the claimers as threads, like a web process that serves many seats;
+`Crew` starts and leads them over their standard input and output, a line a turn.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+from sqlalchemy import text
+
+from console import db
+from console.app import open_house
+from console.config import Settings
+from console.queues import news, service
+from console.queues.models import Seat
+from console.stamp import Stamp
+
+CLAIMERS, PROCESSES = 16, 2
+WARM, ROUNDS, TURNS = 12, 20, 3  # claims of each claimer before it counts, in a turn; turns of each side
+# how the same rows are claimed with nothing around it; SQLite has one writer and needs no locks
+BARE = """UPDATE bare_tickets SET state = 'answered', answered_at = :at, answered_by = :who
+WHERE state = 'waiting' AND id = (SELECT id FROM bare_tickets WHERE branch_id = :branch AND state = 'waiting'
+ORDER BY rank, joined_at, id LIMIT 1{lock}) RETURNING id"""
+LOCK = {"sqlite": "", "postgresql": " FOR UPDATE SKIP LOCKED"}
+Took = tuple[int, float]  # which ticket, in how many seconds
+
+
+def bare(seat: Seat) -> Took:
+    engine = db.engine(writes=True)
+    statement = text(BARE.format(lock=LOCK[engine.dialect.name]))
+    began = time.perf_counter()
+    with engine.begin() as connection:
+        at = datetime.now(UTC).replace(tzinfo=None) if engine.dialect.name == "sqlite" else datetime.now(UTC)
+        claimed = connection.scalar(statement, {"at": at, "who": seat.staff_id, "branch": seat.branch_id})
+    return claimed, time.perf_counter() - began
+
+
+def ours(seat: Seat) -> Took:
+    """Until it is committed; what is said to others afterwards is done but not counted: nobody's claim waits for it."""
+    committed = []
+    began = time.perf_counter()
+    with db.transaction() as session:
+        db.afterwards(session, lambda: committed.append(time.perf_counter()))
+        ticket = service.claim_next(session, seat, Stamp(by=f"staff:{seat.staff_id}", at=datetime.now(UTC)))
+    assert ticket is not None
+    return ticket.id, committed[0] - began
+
+
+SIDES: dict[str, Callable[[Seat], Took]] = {"ours": ours, "bare": bare}
+
+
+def answer_turns(seat_ids: list[int]) -> None:
+    """In a process of its own: each line read is a side and a number of rounds; what was claimed is the line answered."""
+    open_house(Settings.from_env())
+    news.keep_pace(None)
+    with db.reading() as session:
+        seats = [session.get_one(Seat, seat_id) for seat_id in seat_ids]
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        side, rounds = json.loads(line)
+        took: list[Took] = []
+        start = threading.Barrier(len(seats))
+
+        def work(
+            seat: Seat,
+            start: threading.Barrier = start,
+            took: list[Took] = took,
+            act: Callable[[Seat], Took] = SIDES[side],
+            rounds: int = rounds,
+        ) -> None:
+            start.wait()
+            for _ in range(rounds):
+                took.append(act(seat))
+
+        threads = [threading.Thread(target=work, args=(seat,)) for seat in seats]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(json.dumps(took), flush=True)
+
+
+@dataclass
+class Crew:
+    processes: list[subprocess.Popen[str]]
+
+    def turn(self, side: str, rounds: int) -> list[Took]:
+        for process in self.processes:
+            _in(process).write(json.dumps([side, rounds]) + "\n")
+            _in(process).flush()
+        return [(ticket, seconds) for process in self.processes for ticket, seconds in _said(process)]
+
+
+def _in(process: subprocess.Popen[str]) -> Any:
+    return process.stdin
+
+
+def _said(process: subprocess.Popen[str]) -> Any:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError("a claimer ended")
+    return json.loads(line)
+
+
+@contextmanager
+def crew(seat_ids: list[int], environment: dict[str, str], processes: int = PROCESSES) -> Iterator[Crew]:
+    shares = [seat_ids[n::processes] for n in range(processes)]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "bench.claims", json.dumps(share)],
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for share in shares
+    ]
+    try:
+        for process in running:
+            assert _said(process) == "ready"
+        yield Crew(running)
+    finally:
+        for process in running:
+            _in(process).close()
+            process.wait()
+
+
+def contest(claimers: Crew) -> tuple[float, float, dict[str, Any]]:
+    """p50 of ours and of the bare statement in ms, and what else is told of them."""
+    got: dict[str, list[list[Took]]] = {"ours": [], "bare": []}
+    everything: dict[str, list[int]] = {"ours": [], "bare": []}
+    for rounds in (WARM, *(ROUNDS,) * TURNS):
+        for side, turns in got.items():
+            took = claimers.turn(side, rounds)
+            turns.append(took)
+            everything[side] += [ticket for ticket, _ in took]
+    ms = {side: sorted(1000 * s for turn in turns[1:] for _, s in turn) for side, turns in got.items()}
+    twice = {side: sum(n - 1 for n in Counter(tickets).values()) for side, tickets in everything.items()}
+    told = {
+        "p95": {side: round(times[int(len(times) * 0.95)], 2) for side, times in ms.items()},
+        "claims": len(ms["ours"]),
+        "double_answers": twice["ours"],
+    }
+    return median(ms["ours"]), median(ms["bare"]), told
+
+
+if __name__ == "__main__":
+    answer_turns(json.loads(sys.argv[1]))
