@@ -6,6 +6,7 @@ Only reads. What a chain cannot see by itself (its end cut off) shows where the 
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import groupby
 
 from sqlalchemy import select
@@ -21,7 +22,8 @@ from console.evidence import service as evidence_service
 from console.evidence.film import SECOND, Chain
 from console.evidence.models import Evidence
 from console.people.models import Staff, StaffEvent
-from console.video_seat.models import Recording
+from console.video_seat import anchors
+from console.video_seat.models import Recording, RecordingAnchor, VideoSession
 
 BATCH = 500  # rows held at once
 
@@ -160,6 +162,31 @@ def _recordings(session: Session, report: Report) -> Iterable[Fault]:
     for row in rows:
         if row.evidence.case_id != row.session.case_id:
             yield Fault(f"recording {row.session.session_no} {row.side}-{row.segment}", "its file is of another case")
+    yield from _anchors(session, report, {(row.session_id, row.side, row.started_at): row for row in rows})
+
+
+def _anchors(session: Session, report: Report, kept: dict[tuple[int, str, datetime], Recording]) -> Iterator[Fault]:
+    """What was told of each recording while it ran is what was sealed; and what ran was kept."""
+    of_which = (RecordingAnchor.session_id, RecordingAnchor.side, RecordingAnchor.began)
+    rows = session.scalars(
+        select(RecordingAnchor).order_by(*of_which, RecordingAnchor.links).execution_options(yield_per=BATCH)
+    )
+    report.counts["anchors"] = 0
+    for key, group in groupby(rows, key=lambda row: (row.session_id, row.side, row.began)):
+        told = list(group)
+        report.counts["anchors"] += len(told)
+        call = session.get_one(VideoSession, key[0])
+        name = f"recording {call.session_no} {key[1]}-{told[0].segment}"
+        recording = kept.get(key)
+        chain = Chain.of(recording.evidence.facts) if recording else None
+        if recording is None:
+            if call.ended_at and call.ended_at < datetime.now(UTC) - anchors.KEPT_WITHIN:
+                yield Fault(name, "录制过，但没有留存 it was recorded, but never kept")
+        elif chain is None:
+            yield Fault(name, "it was told link by link, but sealed without links")
+        elif not chain.spoiled and (wrong := [a for a in told if not anchors.borne_out(a, chain.links)]):
+            second = wrong[0].at_ms // SECOND
+            yield Fault(name, f"第 {second} 秒起与录制时报告的不一致 unlike what its node told while it ran")
 
 
 def _versions(session: Session, report: Report) -> Iterator[Fault]:

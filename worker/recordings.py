@@ -1,5 +1,6 @@
 """RQ job: take a finished recording over from the media node's spool."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.jobs import Job
 from console.stamp import Stamp
-from console.video_seat import service, timeline
-from console.video_seat.models import CallEventKind, VideoSession
+from console.video_seat import anchors, service, timeline
+from console.video_seat.models import CallEventKind, RecordingAnchor, VideoSession
 from worker import house
 from worker.media import chain
 
@@ -46,7 +47,9 @@ def keep(session_no: str, side: str, segment: int, path: str, started_at: str, d
 def _keep(
     film: Path, session_no: str, side: str, segment: int, started_at: datetime, duration_ms: int, sha256: str
 ) -> None:
-    facts = linked(film)
+    with reading() as session:
+        told = anchors.of(session, session_no, side, started_at)
+    facts = linked(film, told)
     with film.open("rb") as source, evidence.sealed(source) as sealed:
         if sealed.kept.sha256 != sha256:
             _say_damaged(session_no, side, segment, started_at)
@@ -65,14 +68,17 @@ def _say_damaged(session_no: str, side: str, segment: int, started_at: datetime)
         timeline.happened(session, call, CallEventKind.DAMAGED, started_at, side, segment=segment)
 
 
-def linked(film: Path) -> dict[str, Any] | None:
+def linked(film: Path, told: Sequence[RecordingAnchor] = ()) -> dict[str, Any] | None:
     """The chain as console/evidence/film.py reads it; None for a file that is no recording of ours. Seconds that are no more what
-    the node wrote are named in ``spoiled``; links that it could not write any more (killed, disk full) are made here.
+    the node wrote, or of which its chain is no more what was ``told`` while it ran, are named in ``spoiled``; links that it could not
+    write any more (killed, disk full) are made here.
     """
-    header, *clusters = chain.of_file(film)
+    whole = chain.of_file(film)
+    header, *clusters = whole
     if not clusters:
         return None
-    spoiled = [link.at_ms for link in chain.altered(chain.written(chain.beside(film)), film)]
+    written = chain.written(chain.beside(film))
+    spoiled = sorted({link.at_ms for link in chain.altered(written, film)} | _unlike(told, written, whole))
     if spoiled:
         log.error("recording_spoiled", film=film.name, session=film.parent.name, at_ms=spoiled)
     return {
@@ -84,3 +90,16 @@ def linked(film: Path) -> dict[str, Any] | None:
         "links": "".join(link.hash for link in clusters),
         "spoiled": spoiled,
     }
+
+
+def _unlike(told: Sequence[RecordingAnchor], written: list[chain.Link], whole: list[chain.Link]) -> set[int]:
+    """Milliseconds of which nothing vouches: after the last anchor that the node's own chain, or the file, still bears out, when a later
+    one is borne out by neither. From there on the chain was made anew, so it says nothing about where the change lies.
+    """
+    chains = [[link.hash for link in links] for links in (written, whole)]
+    good = [any(anchors.borne_out(anchor, links) for links in chains) for anchor in told]
+    if all(good):
+        return set()
+    sure = max((anchor.links for anchor, held in zip(told, good, strict=True) if held), default=0)
+    lost = {anchor.at_ms for anchor in told if anchor.links > sure}
+    return lost | {link.at_ms for link in whole[max(1, sure) :]}

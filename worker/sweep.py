@@ -142,6 +142,7 @@ def broken_calls(now: datetime) -> int:
     with Redis.from_url(settings.redis_url) as redis:
         listener = Listener(redis, terms_of(settings))
         listener.catch_up()
+        listener.anchor(now)
         ended = listener.look_after(now)
         if listener.suspects:
             time.sleep(NODE_PATIENCE)

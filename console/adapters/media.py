@@ -15,6 +15,7 @@ from redis import Redis
 
 NODES_KEY = "media:nodes"
 HAPPENED_KEY = "media:happened"
+ANCHORS_KEY = "media:anchors"
 RESERVED_SECONDS = 15  # a place is held this long for the offer that follows
 POLL_SECONDS = 1  # one blocking read; shorter than the client's socket timeout. Between two: does the node still live?
 READ_AT_ONCE = 200  # events
@@ -90,6 +91,22 @@ class NodeEvent:
 
 
 @dataclass(frozen=True)
+class Head:
+    """How far the chain of a recording is: link `links` (from 1) begins at `at_ms` of it and ends in `hash`. `began`: the recording's
+    own beginning.
+    """
+
+    node: str
+    call: str
+    side: str
+    segment: int
+    began: datetime
+    links: int
+    at_ms: int
+    hash: str
+
+
+@dataclass(frozen=True)
 class NodeState:
     """A living node's last heartbeat; `cpu` in cores."""
 
@@ -147,6 +164,12 @@ class MediaNodes:
         """What the nodes said after the event `after` (an id, or `<ms>-0`), in order; waits for some up to `block_ms`."""
         found: Any = self._redis.xread({HAPPENED_KEY: after}, count=READ_AT_ONCE, block=block_ms)
         return [event for entry, fields in _entries(found) if (event := _event(entry, fields)) is not None]
+
+    def heads(self, after: str) -> tuple[str, list[Head]]:
+        """The last message after `after` (an id), and what it and those before it said of the chains of recordings."""
+        found: Any = self._redis.xread({ANCHORS_KEY: after}, count=READ_AT_ONCE)
+        entries = _entries(found)
+        return _text(entries[-1][0]) if entries else after, [head for _, fields in entries for head in _heads(fields)]
 
     def offer(self, session_no: str, side: str, sdp: str, *, node: str, epoch: int, timeout: float = 10) -> str:
         """Pass an SDP offer on and return the answer. `side` is investor or witness.
@@ -225,6 +248,27 @@ def _entries(found: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
         return []
     lists = next(iter(found.values())) if isinstance(found, dict) else found[0][1]
     return lists[0] if lists and isinstance(lists[0], list) else lists
+
+
+def _heads(fields: dict[bytes, bytes]) -> list[Head]:
+    """None of what no node of ours wrote."""
+    try:
+        body = json.loads(fields[b"body"])
+        return [
+            Head(
+                node=str(body["node"]),
+                call=str(told["call"]),
+                side=str(told["side"]),
+                segment=int(told["segment"]),
+                began=datetime.fromisoformat(told["began"]),
+                links=int(told["links"]),
+                at_ms=int(told["at_ms"]),
+                hash=str(told["hash"]),
+            )
+            for told in body["heads"]
+        ]
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return []
 
 
 def _event(entry: bytes, fields: dict[bytes, bytes]) -> NodeEvent | None:

@@ -54,6 +54,11 @@ class Chain:
         )
 
     @property
+    def links(self) -> list[str]:
+        """From the header's on."""
+        return [self.start, *(cluster.link for cluster in self.clusters)]
+
+    @property
     def head(self) -> str:
         """The last link: it stands for the whole recording."""
         return self.clusters[-1].link if self.clusters else self.start

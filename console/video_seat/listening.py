@@ -21,7 +21,7 @@ from console.adapters.media import MediaNodes, NodeEvent
 from console.cases.models import Case
 from console.db import reading, transaction
 
-from . import line, presence, timeline
+from . import anchors, line, presence, timeline
 from .line import Terms
 from .media import Media, MediaAway
 from .models import CallEventKind, VideoSession
@@ -32,6 +32,7 @@ NODE_PATIENCE = (
     1.5  # seconds without the node's heartbeat (one a second), after it has run out: Redis may just have come back
 )
 PAGE_PATIENCE = 5.0  # seconds: a page that is loaded again, or a web process that is started again, is nobody's going
+ANCHORED_KEY = "media:anchored"  # the last message about chains that some process has taken in
 HEARD_KEY = "media:heard"  # the last event that some process has taken in
 CATCH_UP_MS = 3600 * 1000
 RECORDING = (
@@ -80,6 +81,7 @@ class Listener:
         self._dead = Since(node_patience)
         self._gone = Since(page_patience)
         self._seen: set[str] = set()  # pages that were open
+        self._anchored = "0-0"
 
     def run(self, going: Callable[[], bool] = lambda: True) -> None:
         """For as long as ``going``. What is away (Redis, the database) is tried again a second later."""
@@ -90,6 +92,7 @@ class Listener:
                 if time.monotonic() - looked >= LOOK_EVERY:
                     looked = time.monotonic()
                     self.look_after(datetime.now(UTC))
+                    self.anchor(datetime.now(UTC))
             except (RedisError, OperationalError) as error:
                 log.warning("calls_not_looked_after", error=type(error).__name__)
                 self._dead.forget()
@@ -113,8 +116,20 @@ class Listener:
     def _last_heard(self) -> str:
         known = self._redis.get(HEARD_KEY)
         if known:
-            return known.decode() if isinstance(known, bytes) else str(known)
+            return _text(known)
         return f"{max(0, self._nodes.now_ms() - CATCH_UP_MS)}-0"
+
+    def anchor(self, now: datetime) -> int:
+        """Keep what the nodes told of the chains of their recordings: how much was new. Raises RedisError, OperationalError."""
+        known = self._redis.get(ANCHORED_KEY)
+        after = max(self._anchored, _text(known) if known else "0-0", key=_order)
+        self._anchored, heads = self._nodes.heads(after)
+        if self._anchored == after:
+            return 0
+        with transaction() as session:
+            added = anchors.keep(session, heads, now)
+        self._redis.set(ANCHORED_KEY, self._anchored)
+        return added
 
     # --- what nobody says
 
@@ -268,6 +283,10 @@ def line_state(call: VideoSession, terms: Terms, now: datetime) -> dict[str, obj
         "left": left,
         "grace": line.holding(call, terms).grace.total_seconds(),
     }
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _order(event_id: str) -> tuple[int, int]:

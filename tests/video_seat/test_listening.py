@@ -1,5 +1,6 @@
 """What both pages hear when a call breaks: the nodes' words taken in, dead nodes and closed pages noticed, calls given up once."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from console.video_seat import line, listening, presence
 from console.video_seat.line import Terms
 from console.video_seat.listening import Listener
 from console.video_seat.media import Media
-from console.video_seat.models import CallEvent, CallEventKind, VideoSession
+from console.video_seat.models import CallEvent, CallEventKind, RecordingAnchor, VideoSession
 from tests.video_seat.conftest import Socket, Witness
 from tests.video_seat.node import PretendNode
 from tests.video_seat.test_sockets import connected, the_call
@@ -94,6 +95,22 @@ def test_nonsense_and_calls_of_nobody_stop_nothing(
     node.say(call, "witness", "lost", segment=1)
     listener.catch_up()
     assert last(seat, "lost")["away"] == ["witness"]
+
+
+def test_how_far_recordings_are_is_kept_once_by_whichever_process_hears_it(
+    redis: Redis, listener: Listener, node: PretendNode, witness: Open, investor: OpenInvestor
+) -> None:
+    _, _, call = connected(witness, investor)
+    head = {"call": call, "side": "investor", "segment": 1, "began": datetime.now(UTC).isoformat(), "at_ms": 4000}
+    for links in (5, 6):
+        told = {"node": "node-1", "heads": [head | {"links": links, "hash": "a" * 64}]}
+        redis.xadd("media:anchors", {"body": json.dumps(told)})
+        redis.xadd("media:anchors", {"body": "nonsense"})
+    assert listener.anchor(datetime.now(UTC)) == 2 and listener.anchor(datetime.now(UTC)) == 0
+    redis.delete("media:anchored")
+    assert Listener(redis, Terms(GRACE)).anchor(datetime.now(UTC)) == 0, "known already"
+    with db.reading() as session:
+        assert [row.links for row in session.scalars(select(RecordingAnchor))] == [5, 6]
 
 
 def test_a_side_that_does_not_come_back_gives_its_place_to_the_head_of_the_queue(

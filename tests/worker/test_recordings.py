@@ -3,14 +3,17 @@
 import hashlib
 import io
 import threading
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from console import db
+from console.adapters.media import Head
 from console.config import Settings
 from console.evidence import service as evidence
 from console.evidence import store
@@ -19,6 +22,7 @@ from console.evidence.store import EvidenceStore, Kept
 from console.queues.models import Ticket
 from console.vault import current
 from console.verify import verify_all
+from console.video_seat import anchors
 from console.video_seat.models import Recording, VideoSession
 from tests import films
 from tests import world as worlds
@@ -164,6 +168,96 @@ def test_a_second_that_changed_before_it_was_sealed_is_kept_and_named(take):
     keep(**announced(take))
     assert kept().facts["chain"]["spoiled"] == [2000]
     assert faults() == ["第 2 秒在录制之后、封存之前已改变 changed between recording and sealing"]
+
+
+# --- what was told while it ran
+
+
+def told(film: Path, *links: int) -> None:
+    """The web side heard, while it ran, how far the chain was when it had so many links."""
+    whole = chain.of_file(film)
+    heads = [Head("node-1", "call-1", "investor", 1, STARTED, n, whole[n - 1].at_ms, whole[n - 1].hash) for n in links]
+    with db.transaction() as session:
+        assert anchors.keep(session, heads, worlds.AT) == len(links)
+
+
+def rewritten(film: Path, second: int) -> None:
+    """What root on the node can do: another picture in that second, and a chain that fits it."""
+    at = film.read_bytes().index(bytes([second * 10 + 5]) * 700)
+    film.write_bytes(flipped(film.read_bytes(), at + 5))
+    lines = [f"{link.at_ms} {link.length} {link.hash}\n" for link in chain.of_file(film)]
+    chain.beside(film).write_text("".join(lines))
+
+
+def anchored_faults() -> list[str]:
+    with db.reading() as session:
+        return [fault.why for fault in verify_all(session).evidence]
+
+
+def test_a_recording_that_is_what_was_told_of_it_verifies(take):
+    told(take, 1, 4, 10)
+    keep(**announced(take))
+    assert kept().facts["chain"]["spoiled"] == [] and faults() == []
+
+
+def test_a_recording_rewritten_with_its_chain_is_found_by_what_was_told_before(take):
+    told(take, 4, 8, 10)
+    rewritten(take, 5)
+    keep(**announced(take))
+    assert kept().facts["chain"]["spoiled"] == [3000, 4000, 5000, 6000, 7000, 8000]
+    assert faults() == ["第 3、4、5、6、7、8 秒在录制之后、封存之前已改变 changed between recording and sealing"]
+
+
+def test_a_cut_off_end_is_missed(take):
+    told(take, 5, 10)
+    chain.beside(take).write_text("".join(chain.beside(take).read_text().splitlines(keepends=True)[:7]))
+    take.write_bytes(take.read_bytes()[: sum(link.length for link in chain.of_file(take)[:7])])
+    keep(**announced(take))
+    assert kept().facts["chain"]["spoiled"] == [4000, 5000, 8000]
+
+
+def test_a_disk_that_refused_links_spoils_nothing_that_the_file_bears_out(take):
+    told(take, 4, 10)
+    chain.beside(take).write_text("".join(chain.beside(take).read_text().splitlines(keepends=True)[:3]))
+    keep(**announced(take))
+    assert kept().facts["chain"]["spoiled"] == []
+
+
+def test_a_second_that_went_bad_is_named_alone_where_the_nodes_chain_is_the_one_that_was_told(take):
+    told(take, 4, 10)
+    at = take.read_bytes().index(bytes([25]) * 700)
+    take.write_bytes(flipped(take.read_bytes(), at + 5))
+    keep(**announced(take))
+    assert kept().facts["chain"]["spoiled"] == [2000]
+
+
+def test_what_was_told_just_before_the_end_counts_though_it_is_heard_after_the_sealing(take):
+    whole = chain.of_file(take)
+    rewritten(take, 7)
+    keep(**announced(take))
+    assert anchored_faults() == []
+    with db.transaction() as session:
+        anchors.keep(session, [Head("n", "call-1", "investor", 1, STARTED, 10, 8000, whole[-1].hash)], worlds.AT)
+    assert anchored_faults() == ["第 8 秒起与录制时报告的不一致 unlike what its node told while it ran"]
+
+
+def test_a_recording_that_ran_and_was_never_kept_is_missed_a_day_after_the_call(take):
+    told(take, 4)
+    assert anchored_faults() == []
+    with db.transaction() as session:
+        session.scalars(select(VideoSession)).one().ended_at = datetime.now(UTC) - timedelta(days=2)
+    assert anchored_faults() == ["录制过，但没有留存 it was recorded, but never kept"]
+
+
+def test_what_was_told_stays_whatever_is_told_afterwards_and_whoever_writes(take):
+    told(take, 4)
+    other = Head("node-1", "call-1", "investor", 1, STARTED, 4, 3000, "0" * 64)
+    nobody = [replace(other, **what) for what in ({"call": "call-9"}, {"side": "both"}, {"hash": "x"}, {"links": 0})]
+    with db.transaction() as session:
+        assert anchors.keep(session, [other, *nobody], worlds.AT) == 0
+    for change in ("UPDATE recording_anchors SET hash = 'x'", "DELETE FROM recording_anchors"):
+        with pytest.raises(DBAPIError, match="insert-only"), db.transaction() as session:
+            session.execute(text(change))
 
 
 # --- nobody waits while a film is sealed

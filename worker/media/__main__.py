@@ -72,7 +72,8 @@ async def run(settings: argparse.Namespace) -> None:
     )
     reader = CommandReader(redis, settings.node, node.handle)
     await node.sign_on()
-    loops = [asyncio.create_task(loop) for loop in (reader.run(), node.heartbeat(), node.sweep(), node.lag.watch())]
+    parts = (reader.run(), node.heartbeat(), node.anchoring(), node.sweep(), node.lag.watch())
+    loops = [asyncio.create_task(part) for part in parts]
     gc.freeze()  # modules and settings live as long as the process: do not look through them again and again
     gc.set_threshold(*GC_THRESHOLDS)
     log.info("node up", extra={"node": settings.node, "pid": os.getpid(), "capacity": settings.capacity})

@@ -60,11 +60,14 @@ class ChainFile:
 
     def __init__(self, path: Path) -> None:
         self._last = b""
+        self.links = 0  # so far, those that the disk refused as well
+        self.at_ms = 0  # where the last one begins
         self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o640)
 
     def add(self, at_ms: int, piece: bytes) -> None:
         """The next piece was written: the header first, then each cluster."""
         self._last = following(self._last, piece) if self._last else first(piece)
+        self.links, self.at_ms = self.links + 1, at_ms
         if self._descriptor < 0:
             return
         try:
@@ -72,6 +75,11 @@ class ChainFile:
         except OSError:
             log.exception("chain stopped")
             self.close()
+
+    @property
+    def hash(self) -> str:
+        """The last link, hex."""
+        return self._last.hex()
 
     def close(self) -> None:
         """Safe to call twice."""

@@ -327,6 +327,10 @@ class Leg:
         """Whether what comes in goes into a file."""
         return self._recorder.is_writing
 
+    def anchor(self) -> dict[str, object] | None:
+        """See `Recorder.anchor`; after the close as well."""
+        return self._recorder.anchor()
+
     def silent_for(self, now: float) -> float:
         """Seconds since the last packet of picture or sound; since the connection was made, when there was none."""
         heard = [stream.heard_at for stream in self._inbound.values() if stream.heard_at is not None]

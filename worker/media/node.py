@@ -22,6 +22,11 @@ NODES_KEY = "media:nodes"
 EVENTS_CHANNEL = "media:events"
 HAPPENED_KEY = "media:happened"  # the same events, kept for who was not listening
 HAPPENED_LENGTH = 20_000  # events, about
+ANCHORS_KEY = (
+    "media:anchors"  # how far the chains of running recordings are, kept by the web side where no node can change it
+)
+ANCHORS_LENGTH = 500  # messages, about: a later one says all that those before it said
+ANCHOR_EVERY = 5.0  # seconds
 HEARTBEAT = 1.0  # seconds
 HEARTBEAT_EXPIRES = 4  # seconds
 UNSENT = 5_000  # events kept while Redis is away
@@ -57,7 +62,7 @@ class Node:
         self._rooms: dict[str, Room] = {}
         self._empty = asyncio.Event()
         self._empty.set()
-        self._unsent: deque[str] = deque(maxlen=UNSENT)
+        self._unsent: deque[tuple[str, int, str]] = deque(maxlen=UNSENT)  # stream, its length, body
         self._sending: asyncio.Task[None] | None = None
         self._cpu = (time.monotonic(), _cpu_seconds())
 
@@ -102,17 +107,25 @@ class Node:
         at = datetime.now(UTC).isoformat()
         body = {"node": self.name, "call": call, "side": side, "event": event, "at": at, **more}
         log.info("event", extra={"call": call, "side": side, "event": event})
-        self._unsent.append(json.dumps(body))
+        self._say(HAPPENED_KEY, HAPPENED_LENGTH, body)
+
+    def anchor(self, heads: list[dict[str, object]]) -> None:
+        """See `room.Surroundings`."""
+        self._say(ANCHORS_KEY, ANCHORS_LENGTH, {"node": self.name, "heads": heads})
+
+    def _say(self, stream: str, length: int, body: dict[str, Any]) -> None:
+        self._unsent.append((stream, length, json.dumps(body)))
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_events())
 
     async def _send_events(self) -> None:
         while self._unsent:
-            body = self._unsent[0]
+            stream, length, body = self._unsent[0]
             try:
                 async with self._redis.pipeline(transaction=True) as pipe:
-                    pipe.xadd(HAPPENED_KEY, {"body": body}, maxlen=HAPPENED_LENGTH, approximate=True)
-                    pipe.publish(EVENTS_CHANNEL, body)
+                    pipe.xadd(stream, {"body": body}, maxlen=length, approximate=True)
+                    if stream == HAPPENED_KEY:
+                        pipe.publish(EVENTS_CHANNEL, body)
                     await pipe.execute()
             except RedisError as error:
                 log.warning("event not published yet", extra={"reason": type(error).__name__})
@@ -157,6 +170,14 @@ class Node:
             except (RedisError, OSError):
                 log.exception("sweep failed")
             await asyncio.sleep(SWEEP)
+
+    async def anchoring(self) -> None:
+        """Until cancelled: tell every `ANCHOR_EVERY` seconds how far the chains are. While Redis is away the next time says it all."""
+        while True:
+            await asyncio.sleep(ANCHOR_EVERY)
+            heads = [head for room in self._rooms.values() for head in room.anchors()]
+            if heads and not self._unsent:
+                self.anchor(heads)
 
     async def heartbeat(self) -> None:
         """Until cancelled: say every `HEARTBEAT` seconds that this node lives, and how busy it is."""

@@ -43,6 +43,7 @@ class Recorder:
         self._wall_clock = wall_clock
         self._clock: MediaClock | None = None
         self._began_at = 0.0
+        self._began = ""  # the take's, ISO
         self._note: Note | None = None
         self._descriptor = -1
         self._writer: WebmWriter | None = None
@@ -70,6 +71,15 @@ class Recorder:
         """A sender report of the leg, see `MediaClock.report`."""
         if self._clock is not None:
             self._clock.report(kind, ntp_timestamp, rtp_timestamp)
+
+    def anchor(self) -> dict[str, object] | None:
+        """How far the chain of the file is; None while there is no link. To be kept where this node cannot change it."""
+        links = self._chain
+        if links is None or not links.links:
+            return None
+        session_no, side, segment = self._identity
+        where = {"call": session_no, "side": side, "segment": segment, "began": self._began}
+        return where | {"links": links.links, "at_ms": links.at_ms, "hash": links.hash}
 
     def close(self) -> Note | None:
         """Finish the file. Returns its note, to be announced; None when nothing was ever recorded."""
@@ -110,6 +120,7 @@ class Recorder:
         self._clock, self._began_at = MediaClock(now), now
         take = Take(session_no, side, segment, self._wall_clock().isoformat())
         self._note, self._descriptor = self._spool.begin(take)
+        self._began = take.started_at
 
     def _place(self, frame: Frame, now: float) -> int:
         assert self._clock is not None

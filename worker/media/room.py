@@ -42,6 +42,9 @@ class Surroundings(Protocol):
     def publish(self, call: str, side: str, event: str, **more: object) -> None:
         """Tell whoever listens, without waiting."""
 
+    def anchor(self, heads: list[dict[str, object]]) -> None:
+        """Tell how far the chains of recordings are (`Recorder.anchor`), without waiting."""
+
     async def announce(self, note: Note) -> None:
         """Hand a finished recording over; never raises."""
 
@@ -139,6 +142,10 @@ class Room:
     async def end(self) -> None:
         """Hang up and wait until the recordings have been handed over."""
         await self.ask(HangUp())
+
+    def anchors(self) -> list[dict[str, object]]:
+        """How far the chains of its recordings are, see `Recorder.anchor`."""
+        return [head for leg in self._legs.values() if (head := leg.anchor())]
 
     # -- the actor
 
@@ -246,6 +253,8 @@ class Room:
             other.heard_from(None)
         self._empty_since = time.monotonic()
         note = await leg.close()
+        if head := leg.anchor():
+            self._around.anchor([head])
         if note is not None:
             self._beside(self._around.announce(note), self._handing_over)
 

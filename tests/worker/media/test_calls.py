@@ -6,6 +6,7 @@ One is ordinary, in one a side has no camera, and in one every twentieth picture
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import av
@@ -15,6 +16,7 @@ from PIL import Image
 
 from console.adapters.media import MediaRefused, Snapshot
 from tests.worker.media.nodes import Desk, RunningNode, decoded
+from worker.media import chain
 from worker.robots.peer import PeerStats, SyntheticPeer
 
 RED, BLUE, GREEN = (200, 60, 60), (60, 60, 200), (60, 180, 60)
@@ -192,6 +194,18 @@ def test_a_call_tells_when_sides_connect_and_are_recorded(calls: dict[str, Finis
     for side in ("investor", "witness"):
         assert [event for of, event in events if of == side][:2] == ["connected", "recording"]
     assert ("investor", "lost") not in events
+
+
+def test_what_the_node_tells_of_a_chain_is_where_the_chain_of_the_file_ends(
+    desk: Desk, calls: dict[str, Finished]
+) -> None:
+    _, told = desk.nodes.heads("0-0")
+    for name, recording in calls["plain"].recordings.items():
+        side, segment = name.split("/")
+        last = [head for head in told if (head.call, head.side, head.segment) == ("S-plain", side, int(segment))][-1]
+        links = chain.of_file(Path(recording["path"]))
+        assert (last.links, last.at_ms, last.hash) == (len(links), links[-1].at_ms, links[-1].hash)
+        assert (last.node, last.began.isoformat()) == ("node-1", recording["started_at"])
 
 
 def test_a_snapshot_is_the_picture_in_the_size_it_is_sent(calls: dict[str, Finished]) -> None:
