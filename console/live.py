@@ -75,6 +75,11 @@ def suspicions_changed(branch_id: int) -> None:
     _emit("suspicions", {"branch": branch_id}, branch_room(branch_id), SEAT)
 
 
+def place_changed(case_no: str) -> None:
+    """Somebody who waits does so elsewhere now."""
+    _emit("place", {"case_no": case_no}, case_room(case_no), PORTAL)
+
+
 def help_changed(branch_id: int, *, asked: bool) -> None:
     """A witness asks the supervisors for help; or need not be helped any more."""
     for namespace in (SEAT, BOARD):

@@ -13,6 +13,7 @@ from console.cases.trail import Happening, case_moved, standing_at
 from console.cases.transitions import Action
 from console.db import reading
 from console.queues import news
+from console.queues import service as queues
 
 log = structlog.get_logger()
 
@@ -23,6 +24,18 @@ def tell_investor(case: Case, step: Step | None) -> None:
 
 def tell_queue(case: Case, step: Step | None) -> None:
     news.changed(case.branch_id)
+
+
+def tell_queues(case: Case, step: Step | None) -> None:
+    """Also where a supervisor sent it."""
+    with reading() as session:
+        elsewhere = queues.moved_to(session, case)
+    for branch_id in {case.branch_id, *elsewhere}:
+        news.changed(branch_id)
+
+
+def tell_of_another_place(case: Case, step: Step | None) -> None:
+    live.place_changed(case.case_no)
 
 
 def tell_reviewers(case: Case, step: Step | None) -> None:
@@ -58,25 +71,26 @@ Reaction = Callable[[Case, Step | None], None]  # ``step``: where it stands
 REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.FINISH_STEP: (tell_investor, tell_reviewers_of_arrival),
     Action.JOIN_QUEUE: (tell_investor, tell_queue),
-    Action.LEAVE_QUEUE: (tell_investor, tell_queue),
+    Action.LEAVE_QUEUE: (tell_investor, tell_queues),
     Action.ANSWER: (tell_investor, tell_queue),
-    Action.RETURN_TO_QUEUE: (tell_investor, tell_queue),
+    Action.RETURN_TO_QUEUE: (tell_investor, tell_queues),
     Action.DECLINE_RECORDING: (tell_investor,),
     Action.PASS_VIDEO: (tell_investor, tell_reviewers_of_arrival),
     Action.SUSPECT: (tell_investor, tell_supervisors),
-    Action.RELEASE: (tell_investor, tell_queue, tell_supervisors),
+    Action.RELEASE: (tell_investor, tell_queues, tell_supervisors),
     Action.APPROVE: (tell_investor, tell_reviewers),
     Action.REJECT: (tell_investor, tell_reviewers, tell_supervisors),
     Action.REFUSE: (tell_investor, tell_reviewers, tell_supervisors),
-    Action.ABANDON: (tell_investor, tell_queue),
+    Action.ABANDON: (tell_investor, tell_queues),
     Happening.APPOINTMENT_BOOKED: (tell_queue,),
     Happening.APPOINTMENT_CHANGED: (tell_queue,),
     Happening.APPOINTMENT_CANCELLED: (tell_queue,),
     Happening.APPOINTMENT_KEPT: (tell_queue,),
     Happening.APPOINTMENT_MISSED: (tell_queue,),
     Happening.URGENT_ASKED: (ask_for_urgency,),
-    Happening.URGENT_GRANTED: (tell_of_urgency, tell_queue),
+    Happening.URGENT_GRANTED: (tell_of_urgency, tell_queues),
     Happening.URGENT_DECLINED: (tell_of_urgency, ask_for_urgency),
+    Happening.REASSIGNED: (tell_of_another_place, tell_queues),
     Happening.HELP_ASKED: (ring_for_help,),
     Happening.HELP_ANSWERED: (help_came,),
     Happening.TAKEN_OVER: (help_came,),

@@ -61,6 +61,7 @@ class Happening(StrEnum):
     URGENT_ASKED = "urgent_asked"
     URGENT_GRANTED = "urgent_granted"
     URGENT_DECLINED = "urgent_declined"
+    REASSIGNED = "reassigned"
     APPOINTMENT_BOOKED = "appointment_booked"
     APPOINTMENT_CHANGED = "appointment_changed"
     APPOINTMENT_CANCELLED = "appointment_cancelled"
@@ -95,6 +96,7 @@ HAPPENING_TITLES = {
     Happening.URGENT_ASKED: "请求加急",
     Happening.URGENT_GRANTED: "同意加急",
     Happening.URGENT_DECLINED: "不同意加急",
+    Happening.REASSIGNED: "改派排队",
     Happening.APPOINTMENT_BOOKED: "预约视频",
     Happening.APPOINTMENT_CHANGED: "改约视频",
     Happening.APPOINTMENT_CANCELLED: "取消视频预约",

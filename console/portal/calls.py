@@ -100,7 +100,7 @@ def _place(session: Session, case: Case) -> dict[str, Any]:
         return answer | {"waiting": queues.waiting(session, case.branch_id)}
     stands = queues.place(session, ticket)
     now = stamp().at
-    eta = estimate.wait_minutes(session, case.branch_id, stands.ahead, now)
+    eta = estimate.wait_minutes(session, ticket.branch_id, stands.ahead, now)
     return answer | {
         "ticket": ticket.ticket_no,
         "place": stands.ahead + 1,

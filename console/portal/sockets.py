@@ -10,6 +10,7 @@ from console import live
 from console.access import case_or_404, me, on_socket_investor, public
 from console.cases.service import in_flight
 from console.db import reading
+from console.queues import service as queues
 from console.video_seat import presence
 
 from . import calls
@@ -27,9 +28,10 @@ class PortalNamespace(Namespace):
         wanted = auth.get("case_no") if isinstance(auth, dict) else None
         with reading() as look:
             case = case_or_404(look, str(wanted)) if wanted else in_flight(look, me().investor_id or 0)
+            ticket = queues.waiting_ticket(look, case) if case is not None else None
         if case is not None:
             join_room(live.case_room(case.case_no))
-            join_room(live.branch_room(case.branch_id))
+            join_room(live.branch_room(ticket.branch_id if ticket else case.branch_id))
             presence.arrived(current_app.extensions["redis"], presence.of_case(case.case_no), request.sid)  # type: ignore[attr-defined]
 
     @public

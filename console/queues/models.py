@@ -50,6 +50,7 @@ class Ticket(Base):
 
     ``not_person``: whoever this is (Staff.person) may not answer it, because they raised a suspicion about it. ``missed``: how often
     the investor was called and did not come; until ``not_before`` nobody calls again. ``because``: why this one was answered then.
+    ``moved_at``: when a supervisor sent it here or to one witness, ``for_id`` (改派).
     """
 
     __tablename__ = "tickets"
@@ -68,8 +69,11 @@ class Ticket(Base):
     missed: Mapped[int] = mapped_column(default=0)
     not_before: Mapped[datetime | None]
     because: Mapped[str | None] = mapped_column(String(200))
+    moved_at: Mapped[datetime | None]
+    for_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     case: Mapped[Case] = relationship()
     branch: Mapped[Branch] = relationship()
+    meant_for: Mapped[Staff | None] = relationship(foreign_keys=for_id)
     __table_args__ = (
         Index(
             "uq_tickets_waiting_case",
@@ -86,6 +90,12 @@ class Ticket(Base):
             "id",
             sqlite_where=text("state = 'waiting'"),
             postgresql_where=text("state = 'waiting'"),
+        ),
+        Index(
+            "ix_tickets_moved",
+            "case_id",
+            sqlite_where=text("moved_at IS NOT NULL"),
+            postgresql_where=text("moved_at IS NOT NULL"),
         ),
         # the time comes first: with the branch first SQLite takes them for who waits, and reads the tickets of years
         Index("ix_tickets_joined", "joined_at", "branch_id"),

@@ -11,7 +11,7 @@ from console.cases.models import Case, Status
 from console.db import UtcDateTime
 
 from . import witnesses
-from .models import OverflowRule, Priority, Seat, Ticket, TicketState
+from .models import OverflowRule, Priority, Seat, SeatState, Ticket, TicketState
 
 ORDER = (Ticket.rank, Ticket.joined_at, Ticket.id)
 Head = Select[Ticket, Case]
@@ -49,7 +49,8 @@ def _heads(place: ColumnElement[bool]) -> list[tuple[Head, Head]]:
     head = (
         select(Ticket, Case)
         .join(Case, Case.id == Ticket.case_id)
-        .where(place, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE, witnesses.MAY_WITNESS)
+        .where(place, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
+        .where(witnesses.MAY_WITNESS, MEANT_FOR)
         .order_by(*ORDER)
         .limit(1)
     )
@@ -69,7 +70,14 @@ def _not_lately() -> ColumnElement[bool]:
     return or_(rests_until.is_(None), rests_until <= at, rests_until > rested)
 
 
-NOT_LATELY = _not_lately()
+def _meant_for() -> ColumnElement[bool]:
+    """Not what was sent to another witness (改派), unless that one is offline; ``me`` is asking."""
+    offline = select(Seat.id).where(Seat.staff_id == Ticket.for_id, Seat.state == SeatState.OFFLINE)
+    me = bindparam("me", type_=Integer())
+    return or_(Ticket.for_id.is_(None), Ticket.for_id == me, offline.exists())
+
+
+NOT_LATELY, MEANT_FOR = _not_lately(), _meant_for()
 OWN = _heads(Ticket.branch_id == bindparam("branch", type_=Integer()))
 
 
@@ -89,4 +97,5 @@ def because(ticket: Ticket, seat: Seat, at: datetime, why: str = "") -> str:
     waited = max(0, int((at - ticket.joined_at).total_seconds()))
     words = f"挑选接通：{why}" if why else FIRST[ticket.priority]
     from_elsewhere = f"{ticket.branch.name}溢出，" if ticket.branch_id != seat.branch_id else ""
-    return f"{from_elsewhere}{words}，已等 {waited // 60:02d}:{waited % 60:02d}"[:200]
+    sent = "班长改派，" if ticket.moved_at is not None else ""
+    return f"{sent}{from_elsewhere}{words}，已等 {waited // 60:02d}:{waited % 60:02d}"[:200]

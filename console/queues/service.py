@@ -52,6 +52,13 @@ class JoinedEnough(Problem):
     text = f"一小时内最多加入排队 {MOST_JOINS} 次，次数已用完。请稍后再加入，或预约视频时间。已填写的内容都会保留。"
 
 
+class ForAnother(Problem):
+    """A supervisor sent it to one witness (改派)."""
+
+    status, code = 409, "for_another"
+    text = "班长已把这位投资者改派给另一位认证人员。请接通下一位。"
+
+
 class WhyMissing(Problem):
     status, code = 422, "why_missing"
     text = "不按顺序接通须填写原因，2 到 100 个字。原因会写入留痕。"
@@ -155,13 +162,14 @@ def release(session: Session, case: Case, answered: Ticket, not_person: str, sta
 
 
 def _again(session: Session, case: Case, priority: Priority, answered: Ticket, **more: Any) -> Ticket:
-    """A new ticket with the number and the time of joining of an answered one; who may not answer that one may not this one."""
-    kept = {"ticket_no": answered.ticket_no, "joined_at": answered.joined_at, "not_person": answered.not_person}
+    """A new ticket with the number, the branch and the time of joining of an answered one; who may not answer that may not this."""
+    same = ("ticket_no", "branch_id", "joined_at", "not_person", "moved_at")
+    kept = {name: getattr(answered, name) for name in same}
     return _issue(session, case, priority, **kept | more)
 
 
 def _issue(session: Session, case: Case, priority: Priority, **where: Any) -> Ticket:
-    ticket = Ticket(case=case, branch_id=case.branch_id, priority=priority, rank=priority.rank, **where)
+    ticket = Ticket(case=case, priority=priority, rank=priority.rank, **{"branch_id": case.branch_id} | where)
     session.add(ticket)
     session.flush()
     return ticket
@@ -193,10 +201,16 @@ def waiting_ticket(session: Session, case: Case) -> Ticket | None:
     return session.scalar(select(Ticket).where(Ticket.case_id == case.id, Ticket.state == TicketState.WAITING))
 
 
+def moved_to(session: Session, case: Case) -> set[int]:
+    """Other branches in whose queues the case waits, or waited, because a supervisor sent it there."""
+    moved = select(Ticket.branch_id).where(Ticket.case_id == case.id, Ticket.moved_at.is_not(None))
+    return set(session.scalars(moved)) - {case.branch_id}
+
+
 def waiting_list(session: Session, branch_ids: Iterable[int]) -> list[Ticket]:
     """Who waits at these branches in the order of being answered, with case and investor; the first LISTED."""
-    whole = joinedload(Ticket.case).joinedload(Case.investor)
-    return list(session.scalars(_waiting_at(branch_ids).options(whole).order_by(*order.ORDER).limit(LISTED)))
+    whole = (joinedload(Ticket.case).joinedload(Case.investor), joinedload(Ticket.branch), joinedload(Ticket.meant_for))
+    return list(session.scalars(_waiting_at(branch_ids).options(*whole).order_by(*order.ORDER).limit(LISTED)))
 
 
 def next_for(session: Session, seat: Seat, at: datetime) -> Ticket | None:
@@ -254,13 +268,16 @@ def claim_next(session: Session, seat: Seat, stamp: Stamp) -> Ticket | None:
 def claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str = "") -> Ticket:
     """Somebody picked from the list (Q3): ``why`` is needed unless it is the head.
 
-    Raises AlreadyAnswered, WhyMissing, NotYours, Reviewed.
+    Raises AlreadyAnswered, WhyMissing, ForAnother, NotYours, Reviewed.
     """
     hold(ticket.case)
     session.refresh(ticket, ["state"])
     if ticket.state is not TicketState.WAITING:
         raise AlreadyAnswered(ticket.ticket_no)
     witnesses.require_for(session, seat.staff, ticket)
+    meant = select(Ticket.id).where(Ticket.id == ticket.id, order.MEANT_FOR)
+    if session.scalar(meant, {"me": seat.staff_id}) is None:
+        raise ForAnother(ticket.ticket_no)
     why = why.strip()
     if place(session, ticket).ahead and not 2 <= len(why) <= 100:
         raise WhyMissing(ticket.ticket_no)

@@ -14,7 +14,7 @@ from console.cases.trail import Happening
 from console.cases.transitions import Action
 from console.evidence.models import KIND_TITLES, Evidence, Kind, Variant
 from console.local_time import LOCAL
-from console.people.models import Staff
+from console.people.models import Branch, Staff
 from console.video_seat import facts
 from console.video_seat.models import (
     VERDICT_TITLES,
@@ -91,7 +91,7 @@ class Titles:
         self._reasons = {reason.code: reason.title for rejection in case.rejections for reason in rejection.reasons}
         self._calls = _calls(session, case)
         self._recordings = _recordings(session, case)
-        self._staff = _handed(session, case.events)
+        self._staff, self._branches = _handed(session, case.events)
         self._versions = _versions(session, case.events)
         reasons = select(ShortReason).where(ShortReason.use.in_((ReasonUse.FIELD, ReasonUse.QUESTION)))
         self._short = {(row.use, row.code): row.title for row in session.scalars(reasons)}
@@ -147,6 +147,12 @@ class Titles:
             f"{self._staff.get(detail['to'], '')} 接管自 {self._staff.get(detail['from'], '')}，原因：{detail['why']}"
         )
 
+    def _reassigned(self, detail: dict[str, Any]) -> str:
+        branches = f"{self._branches.get(detail['from'], '')} → {self._branches.get(detail['to'], '')}"
+        where = branches if detail["from"] != detail["to"] else self._branches.get(detail["to"], "")
+        whose = self._staff.get(detail.get("witness", 0), "")
+        return "，".join(filter(None, (where, whose and f"给{whose}", f"原因：{detail['why']}")))
+
     def _slot(self, detail: dict[str, Any]) -> str:
         at = datetime.fromisoformat(detail["slot"]).astimezone(LOCAL)
         return f"{at:%m-%d %H:%M}"
@@ -166,6 +172,7 @@ TOLD: dict[str, Callable[[Titles, dict[str, Any]], str]] = {
     Happening.DATA_REVEALED: Titles._revealed,
     Happening.CALL_ENDED: Titles._ended,
     Happening.TAKEN_OVER: Titles._taken_over,
+    Happening.REASSIGNED: Titles._reassigned,
     Happening.APPOINTMENT_BOOKED: Titles._slot,
     Happening.APPOINTMENT_CHANGED: Titles._slot,
     Happening.APPOINTMENT_CANCELLED: Titles._slot,
@@ -204,10 +211,22 @@ def _recordings(session: Session, case: Case) -> dict[str, str]:
     return {public_id: f"{SIDES.get(side, side)}第 {segment} 段" for public_id, side, segment in found}
 
 
-def _handed(session: Session, events: Iterable[CaseEvent]) -> dict[int, str]:
-    """Who handed a call on, and to whom."""
-    ids = {event.detail[end] for event in events if event.action == Happening.TAKEN_OVER for end in ("from", "to")}
-    return {row.id: row.name for row in session.scalars(select(Staff).where(Staff.id.in_(ids)))} if ids else {}
+def _handed(session: Session, events: Iterable[CaseEvent]) -> tuple[dict[int, str], dict[int, str]]:
+    """The names of whom, and of the branches, between which it was handed on."""
+    people, branches = set(), set()
+    for event in events:
+        ends = {event.detail.get("from"), event.detail.get("to")}
+        if event.action == Happening.TAKEN_OVER:
+            people |= ends
+        elif event.action == Happening.REASSIGNED:
+            people.add(event.detail.get("witness"))
+            branches |= ends
+
+    def named(model: type[Staff | Branch], ids: set[int | None]) -> dict[int, str]:
+        known = ids - {None}
+        return dict(session.execute(select(model.id, model.name).where(model.id.in_(known))).all()) if known else {}
+
+    return named(Staff, people), named(Branch, branches)
 
 
 def _versions(session: Session, events: Iterable[CaseEvent]) -> dict[int, str]:

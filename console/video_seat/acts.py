@@ -21,7 +21,7 @@ from console.evidence import service as evidence
 from console.evidence.models import Evidence, Kind
 from console.people import messages
 from console.people.models import Staff
-from console.queues import seats
+from console.queues import news, seats
 from console.queues.models import Seat, SeatState, Ticket
 from console.stamp import Stamp
 
@@ -81,6 +81,8 @@ def _answer(fence: int, claim: Callable[[Session, Seat, Stamp], Ticket | None]) 
         call = service.start(session, ticket, seat, place.node, stamp())
         place.taken = True
     live.call_changed(call.case.case_no, call.witness_id, "answered", session_no=call.session_no)
+    if ticket.branch_id != call.case.branch_id:  # a supervisor had sent it there
+        news.changed(ticket.branch_id)
     live.seats_changed(seat.branch_id)
     return call
 

@@ -1,4 +1,4 @@
-"""调度: the supervisors' page of calls that go on: who asks for help, and taking a call over."""
+"""调度: the supervisors' page of calls that go on and of who waits: help, 接管, 改派."""
 
 from typing import Any
 
@@ -6,10 +6,14 @@ from flask import flash, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from console.access import my_staff, staff_only
-from console.db import reading
-from console.people.models import Role
+from console.access import my_staff, staff_only, stamp
+from console.db import reading, transaction
+from console.people.branches import served_branches
+from console.people.models import Role, Staff
 from console.problem import NotThere, Problem
+from console.queues import reassign
+from console.queues import service as queues
+from console.queues.models import PRIORITY_TITLES
 
 from . import acts, handover, helping
 from .views import bp
@@ -43,7 +47,14 @@ def dispatch_waiting() -> dict[str, Any]:
 
 def _shown(session: Session) -> dict[str, Any]:
     staff = my_staff()
-    return {"asked": helping.pending(session, staff), "calls": handover.going_on(session, staff)}
+    served = [branch.id for branch in served_branches(session, staff)]
+    return {
+        "asked": helping.pending(session, staff),
+        "calls": handover.going_on(session, staff),
+        "tickets": queues.waiting_list(session, served),
+        "targets": reassign.targets(session, staff),
+        "priority_titles": PRIORITY_TITLES,
+    }
 
 
 @bp.post("/seat/dispatch/help/<int:request_id>")
@@ -58,6 +69,27 @@ def answer_help(request_id: int) -> Response:
         flash(problem.text, "bad")
     else:
         flash(f"已回复{answered.asker.name}。", "ok")
+    return redirect(url_for("video_seat.dispatch"), 303)
+
+
+@bp.post("/seat/dispatch/tickets/<int:ticket_id>")
+@supervisors
+def send_elsewhere(ticket_id: int) -> Response:
+    """改派. branch, witness (optional), why."""
+    form = request.form
+    try:
+        with transaction() as session:
+            staff = session.get_one(Staff, my_staff().id)
+            branch, witness = form.get("branch", 0, type=int), form.get("witness", type=int)
+            sent = reassign.reassign(session, ticket_id, staff, branch, witness, form.get("why", ""), stamp())
+            whose = f"，由{sent.meant_for.name}接听" if sent.meant_for else ""
+            told = f"{sent.case.investor.name}已改派到{sent.branch.name}{whose}。"
+    except NotThere:
+        raise
+    except Problem as problem:
+        flash(problem.text, "bad")
+    else:
+        flash(told, "ok")
     return redirect(url_for("video_seat.dispatch"), 303)
 
 

@@ -112,8 +112,8 @@ def queue_facts(session: Session, case: Case) -> dict[str, Any]:
     mine = place.ahead + 1
     first = max(1, min(mine - PLACES_DRAWN // 2, place.waiting - PLACES_DRAWN + 1))
     now = datetime.now(UTC)
-    eta = estimate.wait_minutes(session, case.branch_id, place.ahead, now)
-    kept = promises.share_kept(session, [case.branch_id], now - MONTH, now, least=ENOUGH_KEPT) if eta else None
+    eta = estimate.wait_minutes(session, ticket.branch_id, place.ahead, now)
+    kept = promises.share_kept(session, [ticket.branch_id], now - MONTH, now, least=ENOUGH_KEPT) if eta else None
     return {
         "ticket": ticket,
         "place": place,
@@ -121,7 +121,8 @@ def queue_facts(session: Session, case: Case) -> dict[str, Any]:
         "line": list(range(first, min(place.waiting, first + PLACES_DRAWN - 1) + 1)),
         "eta": eta,
         "eta_kept": round(100 * kept) if kept is not None else None,
-        "branch": case.branch,
+        "branch": ticket.branch,
+        "moved_to": ticket.branch.name if ticket.branch_id != case.branch_id else "",
         "urgent": urgent.standing(session, ticket, datetime.now(UTC)),
         "came_back": came_back(session, case, ticket),
         "turn": turn(ticket, place, now),

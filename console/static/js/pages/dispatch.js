@@ -51,7 +51,9 @@ connect("/seat", {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-take]");
   const chip = event.target.closest("[data-why]");
+  const mover = event.target.closest("[data-move]");
   if (button) take(button);
+  if (mover) move(mover);
   if (chip) {
     const field = chip.closest("form").why;
     field.value = chip.dataset.why;
@@ -69,5 +71,28 @@ function take(button) {
   dialog.querySelector("[data-take-investor]").textContent = button.dataset.investor;
   openDialog(dialog);
 }
+
+function move(button) {
+  const dialog = document.querySelector("#move");
+  const form = dialog.querySelector("form");
+  form.reset();
+  form.action = button.dataset.move;
+  dialog.querySelector("[data-move-investor]").textContent = button.dataset.investor;
+  form.branch.replaceChildren(...targets("option:not([data-at])"));
+  form.branch.value = button.dataset.branch;
+  offerWitnesses(form);
+  openDialog(dialog);
+}
+
+/** Only who sits at the chosen branch. */
+function offerWitnesses(form) {
+  const none = form.witness.options[0];
+  form.witness.replaceChildren(none, ...targets(`option[data-at="${form.branch.value}"]`));
+  form.witness.value = "";
+}
+
+const targets = (selector) => [...document.querySelector("[data-targets]").content.querySelectorAll(selector)].map((each) => each.cloneNode(true));
+
+document.querySelector("#move-branch").addEventListener("change", (event) => offerWitnesses(event.target.form));
 
 ready("dispatch");

@@ -26,6 +26,7 @@ const live = connect(
     online: (again) => arrived(again),
     case: ({ case_no, status, step }) => case_no === caseNo && (status !== main.dataset.status || step !== "video") && moved(status),
     queue: (pushed) => QUEUES.has(stage) && told(pushed),
+    place: ({ case_no }) => case_no === caseNo && stage === "waiting" && lookAgain(),
     urgent: ({ case_no }) => case_no === caseNo && stage === "waiting" && lookAgain(),
     call: (pushed) => pushed.case_no === caseNo && heard(pushed),
   },
