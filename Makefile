@@ -52,9 +52,9 @@ assets: .venv/.run  ## the browser libraries, from npm into console/static/vendo
 	$(BIN)/python -m console.assets
 
 clean:  ## forget what make made (never var: that is your data)
-	rm -rf .venv node_modules console/static/vendor out
+	rm -rf .venv node_modules console/static/vendor out build *.so worker/media/*.so
 
-.venv/.run: setup.cfg pyproject.toml
+.venv/.run: setup.cfg pyproject.toml setup.py $(wildcard worker/media/*.py)  # they are compiled
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install it, or say which one to use: make PYTHON=/path/to/python3.12"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || { echo "no virtual environment: on Debian, apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .

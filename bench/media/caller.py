@@ -20,8 +20,9 @@ from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpSdesPacket, RtcpSende
 
 from bench.media.film import FPS, RATE, SOUND_STEP, Film
 from worker.media import rtcp, rtp
+from worker.media.datagrams import AFTER_RTP_BYTE, FIRST_RTP_BYTE
 from worker.media.leg import ABS_SEND_TIME, CODECS
-from worker.media.port import PacketPort
+from worker.media.port import AFTER_RTCP_TYPE, FIRST_RTCP_TYPE, PacketPort
 from worker.media.stubs import StubReceiver, StubSender
 
 CONNECT_LIMIT = 20.0  # seconds
@@ -225,20 +226,29 @@ class Sender:
         self._line.send_rtp(header + body)
 
 
-class CountingPort(PacketPort):
-    """A port that leaves incoming pictures and sounds encrypted."""
+def counting_port(dtls: Any, counter: Counter, on_rtcp: Callable[[bytes], None]) -> PacketPort:
+    """A port that leaves incoming pictures and sounds encrypted: they are only counted."""
+    port = PacketPort(dtls, on_rtp=lambda data: None, on_rtcp=on_rtcp)
+    for protocol in dtls.transport._connection._protocols:
+        make_room(protocol.transport)
+        _count_at(protocol, counter)
+    return port
 
-    def __init__(self, dtls: Any, counter: Counter, on_rtcp: Callable[[bytes], None]) -> None:
-        self._count = counter.packet
-        super().__init__(dtls, on_rtp=lambda data: None, on_rtcp=on_rtcp)
-        for protocol in dtls.transport._connection._protocols:
-            make_room(protocol.transport)
 
-    def _received(self, datagram: bytes) -> None:
-        if rtcp.is_rtcp(datagram):
-            super()._received(datagram)
+def _count_at(protocol: Any, counter: Counter) -> None:
+    pass_on = protocol.datagram_received
+
+    def datagram_received(data: bytes, addr: Any) -> None:
+        if (
+            len(data) > 1
+            and FIRST_RTP_BYTE <= data[0] < AFTER_RTP_BYTE
+            and not FIRST_RTCP_TYPE <= data[1] & 0x7F < AFTER_RTCP_TYPE
+        ):
+            counter.packet(data)
         else:
-            self._count(datagram)
+            pass_on(data, addr)
+
+    protocol.datagram_received = datagram_received
 
 
 class Caller:
@@ -252,7 +262,7 @@ class Caller:
         self.sender: Sender | None = None
         self.srtp = ""
         self._film = film
-        self.line: CountingPort | None = None
+        self.line: PacketPort | None = None
         self.streams: dict[str, Sending] = {}
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         for kind in ("audio", "video"):
@@ -308,7 +318,7 @@ class Caller:
 
     def _open_port(self, dtls: Any) -> None:
         if self.line is None:
-            self.line = CountingPort(dtls, self.counter, self._feedback)
+            self.line = counting_port(dtls, self.counter, self._feedback)
             self.srtp = dtls._ssl.get_selected_srtp_profile().decode()
 
     def _feedback(self, data: bytes) -> None:

@@ -14,13 +14,13 @@ import socket
 import sys
 from pathlib import Path
 
-import uvloop
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
-from worker.media import hosts, logs, selftest, stubs
+from worker.media import hosts, leg, logs, selftest, stubs
 from worker.media.announce import Announcer
 from worker.media.commands import CommandReader
+from worker.media.loop import Loop
 from worker.media.node import Node
 from worker.media.spool import Spool
 
@@ -55,6 +55,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def is_compiled() -> bool:
+    """Whether the packet path is (setup.py)."""
+    return not str(leg.__file__).endswith(".py")
+
+
 async def run(settings: argparse.Namespace) -> None:
     """A node from its self-test to its end. Raises `selftest.MissingAttributes`."""
     await selftest.check()
@@ -76,7 +81,10 @@ async def run(settings: argparse.Namespace) -> None:
     loops = [asyncio.create_task(part) for part in parts]
     gc.freeze()  # modules and settings live as long as the process: do not look through them again and again
     gc.set_threshold(*GC_THRESHOLDS)
-    log.info("node up", extra={"node": settings.node, "pid": os.getpid(), "capacity": settings.capacity})
+    log.info(
+        "node up",
+        extra={"node": settings.node, "pid": os.getpid(), "capacity": settings.capacity, "compiled": is_compiled()},
+    )
     await _until_told_to_stop(node, loops, settings.drain_limit)
     for loop in loops:
         loop.cancel()
@@ -121,7 +129,7 @@ def main() -> int:
     logs.configure()
     settings = arguments()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(run(settings))
     except selftest.MissingAttributes as missing:
         log.error("self-test failed", extra={"missing": missing.names})

@@ -1,7 +1,6 @@
 """From packets back to frames, for the recording and the snapshots: put in order, then join VP8 fragments."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from worker.media import rtp
 
@@ -9,14 +8,17 @@ HOLD = 0.4  # seconds to wait for a missing packet: several rounds of NACK
 LONGEST_QUEUE = 512  # packets
 
 
-class Frame(NamedTuple):
+class Frame:
     """One encoded frame. `timestamp` is the stream's RTP timestamp; `size` in pixels is known for key frames only."""
 
-    kind: str
-    data: bytes
-    timestamp: int
-    key: bool
-    size: tuple[int, int] | None
+    __slots__ = ("data", "key", "kind", "size", "timestamp")
+
+    def __init__(self, kind: str, data: bytes, timestamp: int, key: bool, size: tuple[int, int] | None) -> None:
+        self.kind = kind
+        self.data = data
+        self.timestamp = timestamp
+        self.key = key
+        self.size = size
 
 
 class Reorder:

@@ -30,11 +30,6 @@ from worker.media.streams import InboundStream, OutboundStream
 SDES_CNAME = 1
 
 
-def is_rtcp(datagram: bytes) -> bool:
-    """Whether an SRTP datagram is RTCP: payload types 64 to 95 (RFC 5761, section 4)."""
-    return 64 <= datagram[1] & 0x7F < 96
-
-
 def parse(data: bytes) -> Sequence[object]:
     """The packets of a compound, unknown kinds left out. Raises ValueError when it is malformed."""
     return RtcpPacket.parse(data)

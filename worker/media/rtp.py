@@ -1,21 +1,21 @@
 """RTP packets as plain bytes: headers (RFC 3550, RFC 8285) and the VP8 payload descriptor (RFC 7741)."""
 
 import struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 HEADER = struct.Struct("!BBHLL")
-HEADER_LENGTH = HEADER.size
-VERSION = 0x80
-HAS_PADDING = 0x20
-HAS_EXTENSION = 0x10
-MARKER = 0x80
-ONE_BYTE_FORM = 0xBEDE
-TWO_BYTE_FORM = 0x100
+HEADER_LENGTH: Final = 12
+VERSION: Final = 0x80
+HAS_PADDING: Final = 0x20
+HAS_EXTENSION: Final = 0x10
+MARKER: Final = 0x80
+ONE_BYTE_FORM: Final = 0xBEDE
+TWO_BYTE_FORM: Final = 0x100
 
-SEQUENCE_MASK = 0xFFFF
-TIMESTAMP_MASK = 0xFFFFFFFF
-HALF_SEQUENCE = 0x8000
-HALF_TIMESTAMP = 0x80000000
+SEQUENCE_MASK: Final = 0xFFFF
+TIMESTAMP_MASK: Final = 0xFFFFFFFF
+HALF_SEQUENCE: Final = 0x8000
+HALF_TIMESTAMP: Final = 0x80000000
 
 CLOCK_RATES = {"audio": 48000, "video": 90000}  # Hz: Opus (RFC 7587, section 4.1) and VP8 (RFC 7741, section 4.1)
 
@@ -24,16 +24,28 @@ class Malformed(ValueError):
     """The bytes are no RTP packet, or its lengths do not fit."""
 
 
-class Packet(NamedTuple):
+class Packet:
     """What a node needs from an RTP packet. `payload` is free of CSRCs, header extensions and padding."""
 
-    marker: bool
-    payload_type: int
-    sequence: int
-    timestamp: int
-    ssrc: int
-    abs_send_time: bytes | None
-    payload: bytes
+    __slots__ = ("abs_send_time", "marker", "payload", "payload_type", "sequence", "ssrc", "timestamp")
+
+    def __init__(
+        self,
+        marker: bool,
+        payload_type: int,
+        sequence: int,
+        timestamp: int,
+        ssrc: int,
+        abs_send_time: bytes | None,
+        payload: bytes,
+    ) -> None:
+        self.marker = marker
+        self.payload_type = payload_type
+        self.sequence = sequence
+        self.timestamp = timestamp
+        self.ssrc = ssrc
+        self.abs_send_time = abs_send_time
+        self.payload = payload
 
 
 def parse(data: bytes, abs_send_time_id: int | None = None) -> Packet:

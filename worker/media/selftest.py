@@ -15,6 +15,7 @@ import aiortc.rtcpeerconnection
 import aiortc.rtp
 import pylibsrtp
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
+from pylibsrtp._binding import lib
 
 
 class MissingAttributes(RuntimeError):
@@ -45,11 +46,11 @@ def _modules() -> list[Lean]:
         Lean("aioice.ice", aioice.ice, ("get_host_addresses",)),
         Lean("aioice.ice.StunProtocol", aioice.ice.StunProtocol, ("datagram_received",)),
         Lean("aioice.Connection", aioice.Connection, ("data_received",)),
-        Lean("pylibsrtp", pylibsrtp, ("Error",)),
+        Lean("pylibsrtp.Session", pylibsrtp.Session(), ("_srtp",)),
         Lean(
-            "pylibsrtp.Session",
-            pylibsrtp.Session,
-            ("protect", "unprotect", "protect_rtcp", "unprotect_rtcp"),
+            "pylibsrtp._binding.lib",
+            lib,
+            ("srtp_protect", "srtp_unprotect", "srtp_protect_rtcp", "srtp_unprotect_rtcp"),
         ),
         Lean(
             "aiortc.rtp",

@@ -2,14 +2,15 @@
 
 import random
 from dataclasses import dataclass, field
+from typing import Final
 
 from worker.media import rtp
 
-HISTORY = 512  # packets kept for retransmission, a power of two
-NACK_INTERVAL = 0.05  # seconds between two requests for the same packet
-NACK_TRIES = 8
-LONGEST_REPAIRABLE_GAP = 256  # packets; after a longer one only a key frame helps
-REORDERING_WINDOW = 1024  # packets after a switch of source during which stragglers from before it may arrive
+HISTORY: Final = 512  # packets kept for retransmission, a power of two
+NACK_INTERVAL: Final = 0.05  # seconds between two requests for the same packet
+NACK_TRIES: Final = 8
+LONGEST_REPAIRABLE_GAP: Final = 256  # packets; after a longer one only a key frame helps
+REORDERING_WINDOW: Final = 1024  # packets after a switch of source during which stragglers from before it may arrive
 
 
 @dataclass
@@ -269,4 +270,6 @@ def unwrap_rtx(packet: rtp.Packet, *, payload_type: int, ssrc: int) -> rtp.Packe
     if len(packet.payload) < 2:
         return None
     original = (packet.payload[0] << 8) | packet.payload[1]
-    return packet._replace(payload_type=payload_type, ssrc=ssrc, sequence=original, payload=packet.payload[2:])
+    return rtp.Packet(
+        packet.marker, payload_type, original, packet.timestamp, ssrc, packet.abs_send_time, packet.payload[2:]
+    )

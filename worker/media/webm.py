@@ -83,15 +83,15 @@ def _track(number: int, kind: int, codec: str) -> bytes:
 
 
 _PREFIX = _ebml_header() + SEGMENT
-SEGMENT_SIZE_AT = len(_PREFIX)
-SEGMENT_START = SEGMENT_SIZE_AT + SIZE_WIDTH
-SEEK_HEAD_LENGTH = len(_seek_head(0))
-_INFO_AT = SEGMENT_START + SEEK_HEAD_LENGTH
-_TRACKS_AT = _INFO_AT + len(_info(DATE_ORIGIN))
-DURATION_AT = _INFO_AT + _info(DATE_ORIGIN).index(b"\x44\x89") + 3
-WIDTH_AT = _TRACKS_AT + _tracks(0, 0).index(b"\xb0\x82\x00\x00\xba") + 2
-HEIGHT_AT = WIDTH_AT + 4
-HEADER_LENGTH = _TRACKS_AT + len(_tracks(0, 0))
+SEGMENT_SIZE_AT: int = len(_PREFIX)
+SEGMENT_START: int = SEGMENT_SIZE_AT + SIZE_WIDTH
+SEEK_HEAD_LENGTH: int = len(_seek_head(0))
+_INFO_AT: int = SEGMENT_START + SEEK_HEAD_LENGTH
+_TRACKS_AT: int = _INFO_AT + len(_info(DATE_ORIGIN))
+DURATION_AT: int = _INFO_AT + _info(DATE_ORIGIN).index(b"\x44\x89") + 3
+WIDTH_AT: int = _TRACKS_AT + _tracks(0, 0).index(b"\xb0\x82\x00\x00\xba") + 2
+HEIGHT_AT: int = WIDTH_AT + 4
+HEADER_LENGTH: int = _TRACKS_AT + len(_tracks(0, 0))
 
 
 def header(width: int, height: int, started_at: datetime) -> bytes:
@@ -124,9 +124,9 @@ def seal(descriptor: int, cues: list[tuple[int, int]], duration_ms: int) -> None
 
 def write_all(descriptor: int, data: bytes) -> None:
     """One write; more only if the system took a part of it. Raises OSError, for one when the disk is full."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, data[written:])
 
 
 class WebmWriter:

@@ -3,6 +3,7 @@
 import asyncio
 
 import aioice
+import aiortc.codecs
 import aiortc.rtcpeerconnection
 import aiortc.rtp
 import pylibsrtp
@@ -23,9 +24,20 @@ def test_the_pinned_libraries_have_everything() -> None:
 
 
 def test_missing_attributes_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(pylibsrtp.Session, "unprotect_rtcp")
+    monkeypatch.delattr(aiortc.codecs, "is_rtx")
     monkeypatch.delattr(aiortc.rtp, "RtcpSrPacket")
-    assert missing() == ["pylibsrtp.Session.unprotect_rtcp", "aiortc.rtp.RtcpSrPacket"]
+    assert missing() == ["aiortc.codecs.is_rtx", "aiortc.rtp.RtcpSrPacket"]
+
+
+def test_a_session_of_libsrtp_that_hides_its_memory_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hidden(pylibsrtp.Session):
+        def __getattribute__(self, name: str) -> object:
+            if name == "_srtp":
+                raise AttributeError(name)
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(pylibsrtp, "Session", Hidden)
+    assert missing() == ["pylibsrtp.Session._srtp"]
 
 
 def test_an_attribute_of_a_connection_is_missed_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,10 @@ def test_a_sent_packet_can_be_sent_again_and_unwraps_to_itself() -> None:
     assert again[1] is not None
     wrapped = rtp.parse(again[0], 5)
     assert (wrapped.ssrc, wrapped.payload_type) == (8, 101)
-    assert unwrap_rtx(wrapped, payload_type=100, ssrc=7) == original
+    unwrapped = unwrap_rtx(wrapped, payload_type=100, ssrc=7)
+    assert unwrapped is not None
+    for field in ("marker", "payload_type", "sequence", "timestamp", "ssrc", "abs_send_time", "payload"):
+        assert getattr(unwrapped, field) == getattr(original, field)
     assert rtp.parse(again[1]).sequence == (wrapped.sequence + 1) & 0xFFFF
 
 
