@@ -335,11 +335,18 @@ def test_nothing_that_matters_in_a_second_call_is_cut_off(
         expect(seat.locator(".asks .goto")).to_have_count(10)
     seat.set_viewport_size(DESK)  # type: ignore[arg-type]
 
-    # how the digits were read
+    # every field's name and every button, at the smallest desk, also while digits are read
+    seat.set_viewport_size({"width": 1280, "height": 720})
     seat.locator("main h1").focus()
     seat.keyboard.press("k")
     seat.keyboard.press("1")
     expect(seat.locator(".dare .digits")).to_be_visible()
+    for place in seat.locator(".ftx tbody th, .ask-f .btn, .dare-f .btn, .dare-f").all():
+        assert whole(place), place.text_content()
+    expect(seat.locator(".ask blockquote")).to_be_in_viewport()
+    seat.set_viewport_size(DESK)  # type: ignore[arg-type]
+
+    # how the digits were read
     seat.keyboard.press("Shift+Y")
     expect(seat.locator(".dare-r")).to_contain_text("读对")
     assert whole(seat.locator(".dare-r")) and whole(seat.locator(".dare"))

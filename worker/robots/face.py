@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from array import array
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ VIDEO_TIME_BASE = Fraction(1, 90000)
 SYLLABLES_PER_SECOND = 4
 SPEAKING, PAUSING = 1.6, 0.4  # seconds
 CYCLE_SAMPLES = round((SPEAKING + PAUSING) * SAMPLE_RATE)  # whole frames, and whole periods of every tone
+CARD_SECONDS = 5.0  # one side of a card, then the other
 LOUDNESS = 9000  # of 32767
 FACE, HAIR, DARK = (236, 200, 170), (60, 45, 40), (30, 30, 30)
 
@@ -25,9 +27,11 @@ Colour = tuple[int, int, int]
 
 
 class Portrait:
-    """Draws the caller at a moment."""
+    """Draws the caller at a moment; with ``holding`` one of the ``cards`` below the face, each for a while."""
 
-    def __init__(self, width: int, height: int, colour: Colour, label: str) -> None:
+    def __init__(self, width: int, height: int, colour: Colour, label: str, cards: Sequence[Image.Image] = ()) -> None:
+        self.holding = False
+        self._cards = [_in_the_hand(card, width, height) for card in cards]
         self._size = (width, height)
         self._label = label
         self._font = ImageFont.load_default(size=max(10, height // 16))
@@ -39,8 +43,11 @@ class Portrait:
         width, height = self._size
         draw = ImageDraw.Draw(picture)
         x = width * (0.5 + 0.06 * math.sin(seconds * 1.3))
-        y = height * (0.54 + 0.03 * math.sin(seconds * 2.1))
+        y = height * ((0.3 if self.holding else 0.54) + 0.03 * math.sin(seconds * 2.1))
         self._face(draw, x, y, height * 0.24, mouth=abs(math.sin(seconds * 9)))
+        if self.holding and self._cards:
+            card = self._cards[int(seconds / CARD_SECONDS) % len(self._cards)]
+            picture.paste(card, ((width - card.width) // 2, height - card.height - height // 40), card)
         clock = f"{self._label} {seconds:7.2f}"
         draw.text((width * 0.04, height * 0.03), clock, font=self._font, fill=(255, 255, 255))
         return picture
@@ -51,6 +58,13 @@ class Portrait:
         for side in (-1, 1):
             draw.ellipse(_around(x + side * r * 0.32, y - r * 0.2, r * 0.09, r * 0.09), fill=DARK)
         draw.ellipse(_around(x, y + r * 0.5, r * 0.3, r * (0.04 + 0.12 * mouth)), fill=(150, 60, 60))
+
+
+def _in_the_hand(card: Image.Image, width: int, height: int) -> Image.Image:
+    """As large as it fits below the face."""
+    fitting = min(0.62 * width / card.width, 0.52 * height / card.height)
+    size = (round(card.width * fitting), round(card.height * fitting))
+    return card.convert("RGBA").resize(size, Image.Resampling.LANCZOS)
 
 
 def _around(x: float, y: float, rx: float, ry: float) -> tuple[float, float, float, float]:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import aiohttp
+from PIL import Image
 from socketio.exceptions import SocketIOError
 
 from console.agreements.models import Purpose
@@ -87,6 +88,8 @@ class Investor:
                 continue
             if now.status is Status.IN_VIDEO and self.peer is None:
                 await self.talk(line)
+            elif now.status is Status.IN_VIDEO and self.peer is not None:
+                self.peer.hold_cards(bool((await line.ask("call_state", case_no=self.case_no))["frame"]))
             if now.status is Status.IN_QUEUE:
                 place = await line.ask("place", case_no=self.case_no)
                 waits = f"waits in the queue: {place['place']} of {place['waiting']}"
@@ -283,13 +286,22 @@ class Investor:
             return str((await line.ask("offer", case_no=self.case_no, sdp=sdp, permit=permit))["sdp"])
 
         place = self.chance.randrange(len(WALLS))
-        self.peer = SyntheticPeer(signal, label=self.person.client_no, colour=WALLS[place], tone_hz=300 + 60 * place)
+        cards = await asyncio.to_thread(self.id_cards)
+        self.peer = SyntheticPeer(
+            signal, label=self.person.client_no, colour=WALLS[place], tone_hz=300 + 60 * place, cards=cards
+        )
         try:
             await self.peer.connect()
             self.say("is connected")
         except BaseException:
             await self.leave_call()
             raise
+
+    def id_cards(self) -> list[Image.Image]:
+        """Both sides of the ID, to be held into the camera when the witness asks for it."""
+        me = self.person
+        front = pictures.id_front_card(me.name, me.gender, me.nation, me.born, me.address, me.id_no)
+        return [front, pictures.id_back_card(me.issuer, me.valid)]
 
     async def leave_call(self) -> None:
         peer, self.peer = self.peer, None

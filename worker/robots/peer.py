@@ -2,7 +2,7 @@
 
 import asyncio
 from array import array
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
+from PIL import Image
 
 from worker.robots.face import Colour, PictureTrack, Portrait, VoiceTrack, tone_share
 
@@ -54,11 +55,13 @@ class SyntheticPeer:
         height: int = 480,
         fps: int = 12,
         camera: bool = True,
+        cards: Sequence[Image.Image] = (),
     ) -> None:
         self._signal = signal
         self._tracks: list[MediaStreamTrack] = [VoiceTrack(tone_hz)]
+        self._portrait = Portrait(width, height, colour, label, cards)
         if camera:
-            self._tracks.append(PictureTrack(Portrait(width, height, colour, label), fps))
+            self._tracks.append(PictureTrack(self._portrait, fps))
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._listeners: list[asyncio.Task[None]] = []
         self._frames = {"audio": 0, "video": 0}
@@ -112,6 +115,10 @@ class SyntheticPeer:
                     self._sounds = [*self._sounds[1 - LOUD_FRAMES :], _left_channel(frame)]
         except MediaStreamError:
             return
+
+    def hold_cards(self, on: bool) -> None:
+        """Hold the cards into the picture from now on, or no more."""
+        self._portrait.holding = on
 
     async def stats(self) -> PeerStats:
         """What has been received until now."""
