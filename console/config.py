@@ -14,6 +14,7 @@
 ``CONSOLE_MEDIA_HOST``     the address on which the media node takes calls (default 127.0.0.1)
 ``CONSOLE_RING``           seconds after 接通 within which the witness's line must stand, else the seat goes to 小休 (default 20)
 ``CONSOLE_COME``           seconds after 接通 within which the investor must agree to the recording (default 90)
+``CONSOLE_SEAT_GRACE``     seconds a witness who is in no call may be without an open page before the seat is 离线 (default 30)
 ``CONSOLE_CALL_GRACE``     seconds a side of a call may be away before it goes back to the queue (default 30)
 ``CONSOLE_AFTER_DROP``     ``resume`` (default) or ``restart``: whether an interrupted conversation goes on or begins again
 ``CONSOLE_TURN_URLS``      ``turn:turn.example.com:3478?transport=udp,turns:…``: relays for closed networks (default none)
@@ -102,6 +103,7 @@ class Settings:
     ring: timedelta = timedelta(seconds=20)
     come: timedelta = timedelta(seconds=90)
     call_grace: timedelta = timedelta(seconds=30)
+    seat_grace: timedelta = timedelta(seconds=30)
     after_drop: str = "resume"
     turn_urls: tuple[str, ...] = ()
     turn_secret: str = field(default="", repr=False)
@@ -144,6 +146,7 @@ class Settings:
             ring=timedelta(seconds=_number(environ, "CONSOLE_RING", 20, 5, 300)),
             come=timedelta(seconds=_number(environ, "CONSOLE_COME", 90, 20, 600)),
             call_grace=timedelta(seconds=_number(environ, "CONSOLE_CALL_GRACE", 30, 5, 600)),
+            seat_grace=timedelta(seconds=_number(environ, "CONSOLE_SEAT_GRACE", 30, 5, 150)),
             after_drop=_one_of(environ, "CONSOLE_AFTER_DROP", AFTER_DROP),
             turn_urls=_turn_urls(environ),
             turn_secret=environ.get("CONSOLE_TURN_SECRET") or "",
@@ -181,6 +184,7 @@ class Settings:
             "CONSOLE_MEDIA_HOST": self.media_host,
             "CONSOLE_RING": str(int(self.ring.total_seconds())),
             "CONSOLE_COME": str(int(self.come.total_seconds())),
+            "CONSOLE_SEAT_GRACE": str(int(self.seat_grace.total_seconds())),
             "CONSOLE_CALL_GRACE": str(int(self.call_grace.total_seconds())),
             "CONSOLE_AFTER_DROP": self.after_drop,
             "CONSOLE_TURN_URLS": ",".join(self.turn_urls),

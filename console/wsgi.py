@@ -42,12 +42,14 @@ def main() -> int:
     from console import access  # after the patching, and after the settings proved sound
     from console.app import create_app
     from console.video_seat import signalling
+    from console.video_seat.leaving import Leaving
     from console.video_seat.listening import Listener
 
     app = create_app(settings)
     configure_mappers()
     gc.freeze()  # what is there now stays: it is not looked through again and again
     runtime.spawn(access.keep_doors)
+    runtime.spawn(Leaving(app.extensions["redis"], settings.seat_grace).run)
     runtime.spawn(Listener(app.extensions["redis"], signalling.terms_of(settings)).run)
     serve(app, settings.host, settings.port)
     return 0

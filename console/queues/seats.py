@@ -1,5 +1,6 @@
 """坐席: who sits where in which state, who may answer, and whose page is the one that counts."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -16,6 +17,7 @@ from . import service, witnesses
 from .models import SEAT_STATE_TITLES, Seat, SeatInterval, SeatState, Ticket
 
 SILENCE = timedelta(seconds=150)  # a page in the background may speak once a minute only; after this it has left
+FREE_WITHOUT_PAGE = Seat.state.not_in((SeatState.OFFLINE, SeatState.IN_CALL))
 CHOSEN_BY_HAND = (SeatState.ONLINE, SeatState.BREAK, SeatState.MEETING, SeatState.TRAINING, SeatState.OFFLINE)
 
 
@@ -153,13 +155,22 @@ def heartbeat(session: Session, staff_id: int, fence: int, stamp: Stamp) -> Seat
     return seat
 
 
-def retire_silent(session: Session, stamp: Stamp) -> list[Seat]:
-    """Seats whose page fell silent go offline as of when it was last heard; a call stays with its witness until it is ended."""
-    silent = session.scalars(
-        select(Seat)
-        .where(Seat.state.not_in((SeatState.OFFLINE, SeatState.IN_CALL)), Seat.seen_at < stamp.at - SILENCE)
-        .with_for_update(skip_locked=True)
-    ).all()
+def taken(session: Session) -> set[int]:
+    """The staff whose seats would be free if they left."""
+    return set(session.scalars(select(Seat.staff_id).where(FREE_WITHOUT_PAGE)))
+
+
+def retire_silent(
+    session: Session, stamp: Stamp, silence: timedelta = SILENCE, *, of: Collection[int] | None = None
+) -> list[Seat]:
+    """Seats whose page fell silent go offline as of when it was last heard; a call stays with its witness until it is ended.
+
+    ``of``: only those of these members of staff.
+    """
+    found = select(Seat).where(FREE_WITHOUT_PAGE, Seat.seen_at < stamp.at - silence)
+    if of is not None:
+        found = found.where(Seat.staff_id.in_(of))
+    silent = session.scalars(found.with_for_update(skip_locked=True)).all()
     for seat in silent:
         enter(session, seat, SeatState.OFFLINE, max(seat.seen_at, seat.since))
     return list(silent)
