@@ -1,6 +1,10 @@
 """Fixtures that every test may ask for."""
 
+# ruff: noqa: E402
 import gc
+
+gc.disable()  # until everything is collected: see pytest_collection_finish
+
 import os
 import shutil
 import tempfile
@@ -36,6 +40,7 @@ def pytest_collection_finish() -> None:
     """What was imported and collected stays to the end: the collector looks at it no more, which saves a sixth of the work."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
+    gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

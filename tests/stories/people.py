@@ -15,7 +15,8 @@ from .stage import Pictures, Running
 
 NETWORK = re.compile("良好|较慢")  # either will do: this machine may be busy
 SLOWLY = 20_000  # ms: what waits for a job or for a call
-PHONE_CAMERA = pictures.Scene(orientation=6)  # held upright: turned pixels, told by EXIF
+CAMERA = pictures.Scene(size=(1400, 1050))  # smaller than phones make them: drawing and cutting those takes seconds
+PHONE_CAMERA = CAMERA.but(orientation=6)  # held upright: turned pixels, told by EXIF
 
 
 def with_the_house_open(running: Running) -> None:
@@ -32,7 +33,7 @@ class Card:
     signature: bytes
 
     @classmethod
-    def of(cls, person: DemoInvestor, scene: pictures.Scene = pictures.PLAIN) -> "Card":
+    def of(cls, person: DemoInvestor, scene: pictures.Scene = CAMERA) -> "Card":
         day = f"{person.id_no[6:10]}-{person.id_no[10:12]}-{person.id_no[12:14]}"
         return cls(
             pictures.id_front(person.name, "女", "汉", day, "上海市浦东新区世纪大道 1051 号 8 室", person.id_no, scene),

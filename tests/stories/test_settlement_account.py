@@ -10,11 +10,10 @@ from sqlalchemy import select
 from console.db import reading
 from console.evidence import service as evidence
 from console.video_seat.models import Recording
-from worker.robots import pictures as photographs
 
 from .cast import PASSWORD, Cast
 from .kept import assert_recordings_are_whole
-from .people import SLOWLY, Card
+from .people import PHONE_CAMERA, SLOWLY, Card
 from .stage import Pictures
 
 pytestmark = [pytest.mark.story, pytest.mark.early, pytest.mark.timeout(400)]
@@ -25,7 +24,7 @@ def test_a_settlement_account_is_changed(cast: Cast) -> None:
     zhou.choose("修改结算账户")
     zhou.sign_in(by_phone=False)
     zhou.try_a_text_file()
-    zhou.photograph(Card.of(zhou.person, photographs.PLAIN.but(orientation=6)))
+    zhou.photograph(Card.of(zhou.person, PHONE_CAMERA))
     zhou.read_the_undertaking()
     zhou.shot("photos")
     zhou.next()
