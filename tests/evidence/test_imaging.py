@@ -129,7 +129,7 @@ def test_what_is_not_a_usable_photo_is_refused_with_its_reason(what, image, prob
 
 @pytest.mark.parametrize("kind", [*CARDS, "score_report"])
 def test_a_blurred_photo_is_refused(kind):
-    photo = CARDS.get(kind, pictures.score_report)(PHONE.but(blur=4.5))
+    photo = CARDS.get(kind, pictures.score_report)(Scene(blur=9))
     with pytest.raises(Unusable) as refused:
         prepare(photo, kind)
     assert refused.value.problem == "blurred"
