@@ -50,7 +50,7 @@ def test_ten_minutes_with_both_sides_dropped_and_the_node_killed_are_kept_verifi
     assert took < MOVES_WITHIN
     stay_until(LASTS)
 
-    for what in ("人脸", "手持证件", "整幅"):
+    for what in ("人脸", "手持证件", "正面", "反面", "整幅"):
         lu.snapshot(what)
     lu.mark_everything()
     lu.pass_the_case()
