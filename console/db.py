@@ -12,9 +12,11 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     DateTime,
     Engine,
     Enum,
+    Integer,
     MetaData,
     Table,
     TypeDecorator,
@@ -22,14 +24,16 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
+    literal_column,
     update,
 )
 from sqlalchemy.orm import DeclarativeBase, object_session, sessionmaker
 from sqlalchemy.orm import Session as OrmSession
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import QueryableAttribute, set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 
 LATER, WRITTEN = "later", "written"  # in Session.info
+ONE = literal_column("1", Integer)  # for LIMIT
 LOCK_PATIENCE = 10.0  # seconds a SQLite writer waits for its turn
 
 
@@ -197,6 +201,13 @@ def _put(kind: type[Base], names: tuple[str, ...]) -> tuple[Update, tuple[str, .
     values: dict[str, Any] = {name: bindparam(name, type_=columns[name].type) for name in names}
     values |= {name: columns[name] + 1 for name in version}
     return update(table(kind)).where(*same).values(values), keys, version
+
+
+def spelled_out(column: QueryableAttribute[Any], value: enum.StrEnum) -> ColumnElement[bool]:
+    """``column = 'value'``, with the value in the words of the statement. Were it bound, it might be any: PostgreSQL would keep no plan
+    that takes a partial index, and SQLite would prepare the statement anew each time it runs.
+    """
+    return column == literal_column(f"'{value}'", column.type)
 
 
 def table(kind: type[Base]) -> Table:

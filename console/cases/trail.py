@@ -12,7 +12,7 @@ from sqlalchemy.orm import object_session
 
 from console.businesses.steps import Step
 from console.chain import START
-from console.db import Session, afterwards, as_written, table
+from console.db import ONE, Session, afterwards, as_written, table
 from console.stamp import Stamp
 
 from .models import Case, CaseEvent, StepDone
@@ -23,7 +23,7 @@ LAST = (
     select(CaseEvent.seq, CaseEvent.hash)
     .where(CaseEvent.case_id == bindparam("case"))
     .order_by(CaseEvent.seq.desc())
-    .limit(1)
+    .limit(ONE)
 )
 DONE = select(StepDone.step).where(StepDone.case_id == bindparam("case"), StepDone.reopened_at.is_(None))
 WRITE = insert(table(CaseEvent))

@@ -20,7 +20,7 @@ from console.problem import Problem
 from console.stamp import Stamp
 
 from . import hours, slots
-from .models import LIVE, WEEKDAYS, Appointment, AppointmentState, Priority, Ticket, TicketState
+from .models import IS_WAITING, LIVE, WEEKDAYS, Appointment, AppointmentState, Priority, Ticket
 
 EARLY = timedelta(minutes=10)  # who joins the queue this long before the slot begins is in time
 LATE = timedelta(minutes=15)  # who has not joined this long after it began has missed it
@@ -294,7 +294,7 @@ def due(session: Session, at: datetime) -> list[int]:
     return list(
         session.scalars(
             select(Appointment.case_id)
-            .join(Ticket, (Ticket.case_id == Appointment.case_id) & (Ticket.state == TicketState.WAITING))
+            .join(Ticket, (Ticket.case_id == Appointment.case_id) & IS_WAITING)
             .where(
                 Appointment.state == AppointmentState.BOOKED,
                 Appointment.slot_at <= at + EARLY,
@@ -338,7 +338,7 @@ def call_up(session: Session, case: Case, stamp: Stamp) -> bool:
         update(Ticket)
         .where(
             Ticket.case_id == case.id,
-            Ticket.state == TicketState.WAITING,
+            IS_WAITING,
             Ticket.rank > Priority.APPOINTMENT.rank,
         )
         .values(priority=Priority.APPOINTMENT, rank=Priority.APPOINTMENT.rank)

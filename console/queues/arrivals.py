@@ -2,19 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Integer, bindparam
+from sqlalchemy import ColumnElement, Float, Integer
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from .models import Priority, Ticket, TicketState
+from .models import Priority, Ticket
 
 BROUGHT_BACK = (Priority.RETURNED, Priority.CHECKED)
 FIRST_TIME: ColumnElement[bool] = Ticket.priority.not_in(BROUGHT_BACK)  # the others have an earlier ticket
-
-# spelled out, not bound: databases use the index of those who wait only for the very words of its condition
-IS_WAITING: ColumnElement[bool] = Ticket.state == bindparam(
-    "waits", TicketState.WAITING, type_=Ticket.__table__.c.state.type, literal_execute=True
-)
 
 
 class epoch(FunctionElement[float]):

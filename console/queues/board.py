@@ -14,8 +14,8 @@ from console.local_time import midnight
 from console.people.models import Branch, Staff
 
 from . import promises
-from .arrivals import FIRST_TIME, IS_WAITING, epoch, slot
-from .models import Seat, SeatState, Ticket, TicketState
+from .arrivals import FIRST_TIME, epoch, slot
+from .models import IS_WAITING, Seat, SeatState, Ticket, TicketState
 from .promises import Kept
 
 HALF_HOUR = 1800

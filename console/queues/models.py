@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.cases.models import Case
-from console.db import Base
+from console.db import Base, spelled_out
 from console.people.models import Branch, Broker, Staff
 from console.vault import EncryptedText
 
@@ -101,6 +101,9 @@ class Ticket(Base):
         Index("ix_tickets_joined", "joined_at", "branch_id"),
         Index("ix_tickets_answered", "answered_at", "branch_id"),
     )
+
+
+IS_WAITING = spelled_out(Ticket.state, TicketState.WAITING)
 
 
 class SeatState(StrEnum):

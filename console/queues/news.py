@@ -17,7 +17,7 @@ from console import live, runtime
 from console.db import reading
 
 from . import order, service
-from .models import Ticket, TicketState
+from .models import IS_WAITING, Ticket
 
 EVERY = 1.0  # seconds
 FIRST = 50  # places that are told; whoever stands further back asks now and then
@@ -89,7 +89,7 @@ def tell(branch_id: int) -> None:
 
 def first_places(session: Session, branch_id: int) -> list[int]:
     """Ids of tickets, the first to be answered first. (Their numbers begin anew every day.)"""
-    here = select(Ticket.id).where(Ticket.branch_id == branch_id, Ticket.state == TicketState.WAITING)
+    here = select(Ticket.id).where(Ticket.branch_id == branch_id, IS_WAITING)
     return list(session.scalars(here.order_by(*order.ORDER).limit(FIRST)))
 
 

@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, false, o
 from sqlalchemy.orm import Session
 
 from console.cases.models import Case, Status
-from console.db import UtcDateTime
+from console.db import ONE, UtcDateTime, spelled_out
 
 from . import witnesses
-from .models import OverflowRule, Priority, Seat, SeatState, Ticket, TicketState
+from .models import IS_WAITING, OverflowRule, Priority, Seat, SeatState, Ticket
 
 ORDER = (Ticket.rank, Ticket.joined_at, Ticket.id)
 Head = Select[Ticket, Case]
@@ -49,10 +49,10 @@ def _heads(place: ColumnElement[bool]) -> list[tuple[Head, Head]]:
     head = (
         select(Ticket, Case)
         .join(Case, Case.id == Ticket.case_id)
-        .where(place, Ticket.state == TicketState.WAITING, Case.status == Status.IN_QUEUE)
+        .where(place, IS_WAITING, spelled_out(Case.status, Status.IN_QUEUE))
         .where(witnesses.MAY_WITNESS, MEANT_FOR)
         .order_by(*ORDER)
-        .limit(1)
+        .limit(ONE)
     )
     both = (head.where(NOT_LATELY), head.where(~NOT_LATELY))
     return [(each, each.with_for_update(of=[Case, Ticket], skip_locked=True)) for each in both]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, func, literal_column, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from console.cases.models import Case, CaseEvent, Status
@@ -22,7 +22,7 @@ from console.stamp import Stamp
 
 from . import appointments, order, witnesses
 from .hours import Closed, closed_days, is_open
-from .models import Priority, Seat, Ticket, TicketState
+from .models import IS_WAITING, Priority, Seat, Ticket, TicketState
 from .order import MOST_MISSED, REST
 
 COUNTED = 1000  # so many, or more: pages say 1000+ (parts.people)
@@ -33,8 +33,9 @@ HOUR = timedelta(hours=1)
 ANEW = {"populate_existing": True}
 CLAIM = (
     update(table(Ticket))
-    .where(Ticket.id == bindparam("ticket"), Ticket.state == TicketState.WAITING)
-    .values({name: bindparam(name) for name in ("state", "answered_at", "answered_by", "because")})
+    .where(Ticket.id == bindparam("ticket"), IS_WAITING)
+    .values({name: bindparam(name) for name in ("answered_at", "answered_by", "because")})
+    .values(state=literal_column(f"'{TicketState.ANSWERED}'"))
 )
 
 
@@ -111,7 +112,7 @@ def _behind_all(session: Session, branch_id: int, at: datetime) -> datetime:
 
     A clock that is wrong, or was put back, lets nobody past others.
     """
-    here = (Ticket.branch_id == branch_id, Ticket.state == TicketState.WAITING)
+    here = (Ticket.branch_id == branch_id, IS_WAITING)
     latest = (  # for each rank one look at the end of ix_tickets_waiting
         select(func.max(Ticket.joined_at)).where(*here, Ticket.rank == rank).scalar_subquery()
         for rank in sorted({priority.rank for priority in Priority})
@@ -198,7 +199,7 @@ def longest_wait(session: Session, branch_id: int) -> datetime | None:
 
 
 def waiting_ticket(session: Session, case: Case) -> Ticket | None:
-    return session.scalar(select(Ticket).where(Ticket.case_id == case.id, Ticket.state == TicketState.WAITING))
+    return session.scalar(select(Ticket).where(Ticket.case_id == case.id, IS_WAITING))
 
 
 def moved_to(session: Session, case: Case) -> set[int]:
@@ -229,7 +230,7 @@ def is_sent_here(session: Session, seat: Seat, ticket: Ticket, at: datetime) -> 
 
 def overflowing(session: Session, seat: Seat, at: datetime) -> list[Ticket]:
     """Who waits elsewhere and may be answered here by now, in order, with case and investor; the first LISTED."""
-    found = select(Ticket).where(Ticket.state == TicketState.WAITING, order.sent_here(session, seat, at))
+    found = select(Ticket).where(IS_WAITING, order.sent_here(session, seat, at))
     whole = (joinedload(Ticket.case).joinedload(Case.investor), joinedload(Ticket.branch))
     return list(session.scalars(found.options(*whole).order_by(*order.ORDER).limit(LISTED)))
 
@@ -247,7 +248,7 @@ def _count(session: Session, tickets: Select[Ticket]) -> int:
 
 
 def _waiting_at(branch_ids: Iterable[int]) -> Select[Ticket]:
-    return select(Ticket).where(Ticket.branch_id.in_(tuple(branch_ids)), Ticket.state == TicketState.WAITING)
+    return select(Ticket).where(Ticket.branch_id.in_(tuple(branch_ids)), IS_WAITING)
 
 
 # --- the witness's side: seats.py says who may answer
@@ -287,14 +288,13 @@ def claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str =
 def _claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str = "") -> Ticket:
     """The one statement in which a ticket gets its witness; of two who ask at once one gets it. Raises AlreadyAnswered."""
     claimed = {
-        "state": TicketState.ANSWERED,
         "answered_at": stamp.at,
         "answered_by": seat.staff_id,
         "because": order.because(ticket, seat, stamp.at, why),
     }
     if session.connection().execute(CLAIM, claimed | {"ticket": ticket.id}).rowcount != 1:
         raise AlreadyAnswered(ticket.ticket_no)
-    as_written(ticket, **claimed)
+    as_written(ticket, state=TicketState.ANSWERED, **claimed)
     told = {"ticket": ticket.ticket_no, "because": ticket.because} | ({"why": why} if why else {})
     apply(ticket.case, Action.ANSWER, stamp, detail=told)
     return ticket

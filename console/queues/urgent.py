@@ -15,7 +15,7 @@ from console.problem import NotThere, Problem
 from console.stamp import Stamp
 
 from . import service
-from .models import Priority, Ticket, TicketState, UrgentRequest
+from .models import IS_WAITING, Priority, Ticket, TicketState, UrgentRequest
 
 MOST_A_DAY = 2
 SHORTEST, LONGEST = 4, 100
@@ -113,7 +113,7 @@ def _open_for(session: Session, staff: Staff) -> Select[UrgentRequest]:
     return (
         select(UrgentRequest)
         .join(UrgentRequest.ticket)
-        .where(UrgentRequest.granted.is_(None), Ticket.state == TicketState.WAITING, Ticket.branch_id.in_(branches))
+        .where(UrgentRequest.granted.is_(None), IS_WAITING, Ticket.branch_id.in_(branches))
     )
 
 

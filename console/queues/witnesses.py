@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, cast, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from console.cases.models import CaseEvent, Status
+from console.db import ONE, spelled_out
 from console.people.models import Staff
 from console.problem import Problem
 
@@ -56,11 +57,11 @@ def _may_witness() -> ColumnElement[bool]:
         select(CaseEvent.id)
         .where(
             CaseEvent.case_id == Ticket.case_id,
-            CaseEvent.before == Status.IN_REVIEW,
-            CaseEvent.after != Status.IN_REVIEW,
+            spelled_out(CaseEvent.before, Status.IN_REVIEW),
+            ~spelled_out(CaseEvent.after, Status.IN_REVIEW),
             CaseEvent.by.in_(hands),
         )
-        .limit(1)
+        .limit(ONE)
         .scalar_subquery()  # no EXISTS: for that PostgreSQL may read everybody's trail
     )
     person = func.coalesce(index, _hand(me))  # Staff.person
@@ -68,7 +69,7 @@ def _may_witness() -> ColumnElement[bool]:
 
 
 def _hand(staff_id: Any) -> ColumnElement[str]:
-    return literal("staff:") + cast(staff_id, String)
+    return literal_column("'staff:'", String) + cast(staff_id, String)
 
 
 # Of tickets, for the staff id ``me``: not what this person raised a suspicion about, and no case that this person moved at the review
