@@ -82,6 +82,7 @@ def test_a_supervisor_helps_and_then_takes_the_call_over(cast: Cast) -> None:
     zhou.sees_the_witness()
     stands_before_nothing(zhou)
     fang.sees_the_investor()
+    expect(fang.page.get_by_text("您接管了陆文珊的通话")).to_be_hidden()
     zhou.shot("taken-over-call")
     fang.shot("taken-over-call")
     zhou.page.reload()

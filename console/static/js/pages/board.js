@@ -118,7 +118,7 @@ function made() {
   );
 }
 
-const room = () => ({ width: Math.max(200, place.clientWidth - 20), height: Math.max(120, place.clientHeight - 8) });
+const room = () => ({ width: Math.max(200, place.clientWidth - 20), height: Math.max(90, place.clientHeight - 8) });
 
 function draw() {
   if (!place.clientWidth) return; // the numbers are looked at instead

@@ -392,6 +392,7 @@ function heardOfCall(pushed) {
   if (["lost", "back", "moved", "restarted", "recording"].includes(pushed.event)) heardOfLine(pushed);
   else if (pushed.event === "acknowledged") {
     there = true;
+    document.querySelector("[data-handed]")?.remove();
     toast("投资者已确认您的姓名和证号，并同意录音录像。", "ok");
     waitForPeer();
     refresh("rec", "facts", "checklist", "verdict", "script", "tray");
