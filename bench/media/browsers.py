@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from playwright.async_api import Page, async_playwright
@@ -17,8 +18,9 @@ from console.adapters.media import MediaNodes
 from tests.browser import ChromiumMissing, launch_options
 from tests.worker.media.nodes import RunningNode
 from worker.media import hosts, stubs
-from worker.media.assembly import Frame
 from worker.media.leg import KEY_REQUEST_INTERVAL, Leg
+from worker.media.recorder import Recorder
+from worker.media.spool import Spool
 
 ADDRESS = "http://localhost/bench"  # never fetched; a name that browsers give a camera
 PAGE = Path(__file__).with_name("page.html")
@@ -57,7 +59,7 @@ def first_frame(node: RunningNode, redis_url: str, rounds: int) -> dict[str, Any
 
 async def _first_frame(node: RunningNode, redis_url: str, rounds: int) -> dict[str, Any]:
     ours, straight = [], []
-    with Redis.from_url(redis_url) as redis:
+    with Redis.from_url(redis_url) as redis, TemporaryDirectory(prefix="wd-"):
         nodes = MediaNodes(redis)
         async with tabs(2) as pages:
             for number in range(rounds + 1):  # the first one warms everything up
@@ -115,19 +117,8 @@ async def _seen(pages: list[Page]) -> float:
 # -- snapshots
 
 
-class _Unrecorded:
-    """In place of a recorder, for a leg that only watches."""
-
-    is_writing = False
-
-    def frame(self, frame: Frame) -> None:
-        """Not kept."""
-
-    def report(self, kind: str, ntp_timestamp: int, rtp_timestamp: int) -> None:
-        """Not needed."""
-
-    def close(self) -> None:
-        """Nothing was begun."""
+class _Unwatched:
+    """A watcher whom nothing concerns, see `leg.Watcher`."""
 
     def leg_connected(self, leg: Leg) -> None:
         """See `leg.Watcher`."""
@@ -145,14 +136,21 @@ def snapshots(node: RunningNode, redis_url: str, rounds: int) -> dict[str, Any]:
 
 async def _snapshots(node: RunningNode, redis_url: str, rounds: int) -> dict[str, Any]:
     ours, bare, call = [], [], "snap"
-    with Redis.from_url(redis_url) as redis:
+    with Redis.from_url(redis_url) as redis, TemporaryDirectory(prefix="wd-") as folder:
         nodes = MediaNodes(redis)
         async with tabs(2) as (to_node, to_us):
             offer = await to_node.evaluate("offer()")
             answer = await asyncio.to_thread(nodes.offer, call, SIDES[0], offer["sdp"], node=node.name, epoch=1)
             await to_node.evaluate("sdp => takeAnswer(sdp)", answer)
-            nothing: Any = _Unrecorded()
-            leg = Leg("bench", segment=1, recorder=nothing, watcher=nothing)
+            recorder = Recorder(
+                Spool(Path(folder)),
+                session_no=call,
+                side=SIDES[0],
+                segment=1,
+                on_picture=lambda width, height: None,
+                on_failure=lambda: None,
+            )
+            leg = Leg("bench", segment=1, recorder=recorder, watcher=_Unwatched())
             offer = await to_us.evaluate("offer()")
             await to_us.evaluate("sdp => takeAnswer(sdp)", await leg.answer(offer["sdp"]))
             await asyncio.sleep(3 * APART)

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.contrib.media import MediaRecorder, MediaRelay
+from av.error import FFmpegError
 
 from bench.media import answering
 from worker.media import hosts
@@ -41,7 +42,10 @@ class Side:
 
     async def _changed(self) -> None:
         if self.connection.connectionState in ("failed", "closed"):
-            await self._recorder.stop()
+            try:
+                await self._recorder.stop()
+            except FFmpegError as error:  # aiortc's own trouble with the last packet; the windows are over by then
+                print(f"aiortc's recorder ended with: {error}", file=sys.stderr)
             await self.connection.close()
 
     def show(self, other: "Side") -> None:
