@@ -59,7 +59,7 @@ def first_frame(node: RunningNode, redis_url: str, rounds: int) -> dict[str, Any
 
 async def _first_frame(node: RunningNode, redis_url: str, rounds: int) -> dict[str, Any]:
     ours, straight = [], []
-    with Redis.from_url(redis_url) as redis, TemporaryDirectory(prefix="wd-"):
+    with Redis.from_url(redis_url) as redis:
         nodes = MediaNodes(redis)
         async with tabs(2) as pages:
             for number in range(rounds + 1):  # the first one warms everything up

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.codecs import get_capabilities, is_rtx
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
-from aiortc.rtcrtpparameters import RTCRtpParameters, RTCRtpReceiveParameters, RTCRtpSendParameters
+from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpParameters, RTCRtpReceiveParameters, RTCRtpSendParameters
 
 from worker.media import rtcp, rtp
 from worker.media.assembly import Assembler, Frame
@@ -28,6 +28,8 @@ SILENCE = 3.0  # seconds without any RTP after which a leg counts as lost for no
 # A browser that hides its addresses offers mDNS names we could not resolve; it is reached as peer-reflexive instead,
 # which needs the list of candidates to stay open.
 UNUSABLE_LINES = re.compile(r"a=(?:candidate:[^\r\n]*\.local [^\r\n]*|end-of-candidates)\r?\n", re.IGNORECASE)
+NACK = RTCRtcpFeedback("nack")
+NACK_LINES = re.compile(r"^a=rtcp-fb:(\d+) nack\r?$", re.MULTILINE)
 MEDIA_LINES = re.compile(r"^m=(\S+) ", re.MULTILINE)
 
 log = logging.getLogger(__name__)
@@ -93,7 +95,7 @@ class Leg:
                 self._add_transceiver(kind)
             usable = RTCSessionDescription(UNUSABLE_LINES.sub("", offer), "offer")
             await self._connection.setRemoteDescription(usable)
-            self._ask_for_error_correction()
+            self._protect_sound(offer)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except (
             ValueError,
@@ -114,11 +116,14 @@ class Leg:
         wanted = [codec for codec in get_capabilities(kind).codecs if codec.name in CODECS[kind]]
         transceiver.setCodecPreferences(wanted)
 
-    def _ask_for_error_correction(self) -> None:
+    def _protect_sound(self, offer: str) -> None:
+        """Opus carries the packet before in each packet (RFC 7587, section 6.1), and is sent again if the peer offers to."""
         for transceiver in self._connection.getTransceivers():
             for codec in transceiver._codecs:
                 if codec.name == "opus":
-                    codec.parameters = {"minptime": 10, "useinbandfec": 1}  # RFC 7587, section 6.1
+                    codec.parameters = {"minptime": 10, "useinbandfec": 1}
+                    if codec.payloadType in _sent_again(offer):
+                        codec.rtcpFeedback = [*codec.rtcpFeedback, NACK]
 
     def sending(self, sender: StubSender, parameters: RTCRtpSendParameters) -> None:
         """See `stubs.Negotiated`."""
@@ -132,12 +137,14 @@ class Leg:
             rtx_payload_type=rtx[0].payloadType if rtx else None,
             abs_send_time_id=_abs_send_time_id(parameters),
             cname=parameters.rtcp.cname or "",
+            repairable=NACK in codec.rtcpFeedback,
         )
         self._open_port(sender.transport)
 
     def receiving(self, receiver: StubReceiver, parameters: RTCRtpReceiveParameters) -> None:
         """See `stubs.Negotiated`."""
-        stream = self._inbound[receiver.kind] = InboundStream(receiver.kind)
+        repairable = any(NACK in codec.rtcpFeedback for codec in parameters.codecs)
+        stream = self._inbound[receiver.kind] = InboundStream(receiver.kind, repairable=repairable)
         if parameters.encodings:
             stream.ssrc = parameters.encodings[0].ssrc
         for codec in parameters.codecs:
@@ -388,6 +395,11 @@ def _offered_kinds(offer: str) -> list[str]:
     if not kinds or len(kinds) != len(set(kinds)):
         raise BadOffer("one sound, one picture, or one of both")
     return kinds
+
+
+def _sent_again(offer: str) -> set[int]:
+    """The payload types for which the peer answers generic NACKs (RFC 4585, section 4.2)."""
+    return {int(payload_type) for payload_type in NACK_LINES.findall(offer)}
 
 
 def _abs_send_time_id(parameters: RTCRtpParameters) -> int | None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from worker.media import rtp
 
-HISTORY: Final = 512  # packets kept for retransmission, a power of two
+HISTORY: Final = 512  # packets kept of each stream for retransmission, a power of two
 NACK_INTERVAL: Final = 0.05  # seconds between two requests for the same packet
 NACK_TRIES: Final = 8
 LONGEST_REPAIRABLE_GAP: Final = 256  # packets; after a longer one only a key frame helps
@@ -32,10 +32,14 @@ class ReceptionReport:
 
 
 class InboundStream:
-    """Statistics (RFC 3550, appendix A) and the set of missing packets of one incoming stream. Times in seconds."""
+    """Statistics (RFC 3550, appendix A) and the set of missing packets of one incoming stream. Times in seconds.
 
-    def __init__(self, kind: str) -> None:
+    `repairable`: whether the sender agreed to send again what is asked for (RFC 4585); sound needs the browser's consent.
+    """
+
+    def __init__(self, kind: str, *, repairable: bool = True) -> None:
         self.kind = kind
+        self.repairable = repairable
         self.rate = rtp.CLOCK_RATES[kind]
         self.begin(None)
 
@@ -70,7 +74,7 @@ class InboundStream:
         if sequence < highest:
             self._cycles += 1 << 16
         self._highest = sequence
-        if ahead == 1 or self.kind == "audio":
+        if ahead == 1 or not self.repairable:
             return True
         if ahead > LONGEST_REPAIRABLE_GAP:
             self.missing.clear()
@@ -151,8 +155,10 @@ class OutboundStream:
         rtx_payload_type: int | None = None,
         abs_send_time_id: int | None = None,
         cname: str = "",
+        repairable: bool = True,
     ) -> None:
         self.kind = kind
+        self.repairable = repairable
         self.rate = rtp.CLOCK_RATES[kind]
         self.ssrc = ssrc
         self.payload_type = payload_type
@@ -208,7 +214,7 @@ class OutboundStream:
     def _remember(self, sequence: int, timestamp: int, data: bytes, last_of_frame: bytes | None, now: float) -> None:
         self.packets += 1
         self.octets += len(data)
-        if self.kind == "video":
+        if self.repairable:
             self._history[sequence % HISTORY] = data
         sent = self._sent
         if sent is None:

@@ -217,7 +217,7 @@ export class Call {
       await peer.setLocalDescription(await peer.createOffer());
       await Promise.race([gathered(peer), pause(GATHERING_MS)]);
       if (!current()) return;
-      const answer = await this.signal(peer.localDescription.sdp, await permit);
+      const answer = await this.signal(withSoundSentAgain(peer.localDescription.sdp), await permit);
       if (!current()) return;
       await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp ?? answer });
       const line = peer.getSenders()[0].transport;
@@ -460,6 +460,11 @@ function preferVp8(peer) {
   for (const transceiver of peer.getTransceivers()) {
     if (transceiver.sender.track?.kind === "video") transceiver.setCodecPreferences?.(ordered);
   }
+}
+
+/** Chromium sends lost sound again and asks for it once the other end agrees (RFC 4585), but does not offer it by itself. */
+function withSoundSentAgain(sdp) {
+  return sdp.replace(/^a=rtpmap:(\d+) opus\/48000\/2\r\n(?![^]*^a=rtcp-fb:\1 nack\r\n)/m, "$&a=rtcp-fb:$1 nack\r\n");
 }
 
 /** All bytes that came over the line, reports included; null where the browser does not count them. */

@@ -14,11 +14,18 @@ from bench.media.film import Film
 from worker.media.stubs import StubReceiver, StubSender
 
 
-def lean_peer(film: Film) -> Caller:
-    """A caller of the benches, beside ordinary peers in the same process."""
+@contextmanager
+def lean() -> Iterator[None]:
+    """What is connected meanwhile has the node's stubs, beside ordinary peers in the same process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(aiortc.rtcpeerconnection, "RTCRtpReceiver", StubReceiver)
         patch.setattr(aiortc.rtcpeerconnection, "RTCRtpSender", StubSender)
+        yield
+
+
+def lean_peer(film: Film) -> Caller:
+    """A caller of the benches."""
+    with lean():
         return Caller(film)
 
 

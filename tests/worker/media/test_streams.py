@@ -140,10 +140,19 @@ def test_a_gap_too_long_to_repair_asks_for_a_key_frame_instead() -> None:
     assert not stream.missing
 
 
-def test_lost_sound_is_not_asked_for() -> None:
-    stream = InboundStream("audio")
-    receive(stream, 1, 5)
-    assert not stream.missing
+def test_lost_sound_is_asked_for_only_where_the_sender_agreed_to_repeat_it() -> None:
+    deaf, willing = InboundStream("audio", repairable=False), InboundStream("audio", repairable=True)
+    for stream in (deaf, willing):
+        receive(stream, 1, 5)
+    assert not deaf.missing
+    assert willing.due_nacks(1.0) == [2, 3, 4]
+
+
+def test_sound_is_sent_again_as_it_was() -> None:
+    stream = OutboundStream("audio", ssrc=7, payload_type=111)
+    data = stream.forward(rtp.Packet(False, 96, 100, 48000, 1, None, b"opus"), 1.0)
+    assert data is not None
+    assert stream.repair(rtp.parse(data).sequence) == data
 
 
 def test_the_report_counts_losses_lately_and_in_all() -> None:
