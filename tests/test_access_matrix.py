@@ -46,7 +46,7 @@ ROUTES: dict[str, object] = {
     "portal.upload_photo portal.restore_photo portal.photos_state portal.photos_tiles": "investor",
     "portal.add_card portal.remove_card portal.restore_card portal.upload_card portal.card_state portal.card_tiles": "investor",
     "portal.appointment portal.book_appointment portal.change_appointment": "investor",
-    "portal.cancel_appointment portal.appointment_file": "investor",
+    "portal.cancel_appointment portal.appointment_file portal.hold_slot portal.release_slot": "investor",
     "portal.answer_notice portal.open_notice portal.remember_exchanges": "investor",
     "portal.upload_report portal.remove_report portal.reports_state portal.reports_tiles": "investor",
     "portal.online_test portal.mark_test": "investor",

@@ -13,7 +13,7 @@ from console.cases.models import Case
 from console.config import Settings
 from console.db import reading, transaction
 from console.problem import Problem
-from console.queues import appointments, slots
+from console.queues import appointments, holds, slots
 from console.queues.models import AppointmentState
 
 from . import calendar_file
@@ -46,6 +46,28 @@ def book_appointment(case_no: str) -> Answer:
         return _refused(case_no, problem)
     flash("预约成功。到时请提前进入，按预约优先接通。", "ok")
     return _back(case_no)
+
+
+@bp.post("/case/<case_no>/appointment/hold")
+@investor_only
+def hold_slot(case_no: str) -> Answer:
+    """slot: set aside while the investor confirms it on the next page."""
+    changing = "change" in request.args
+    try:
+        with transaction() as session:
+            appointments.set_aside(session, case_or_404(session, case_no), _chosen(), terms(), stamp())
+    except Problem as problem:
+        return _refused(case_no, problem, changing=changing)
+    return _back(case_no, changing=changing)
+
+
+@bp.post("/case/<case_no>/appointment/release")
+@investor_only
+def release_slot(case_no: str) -> Response:
+    """Another time is wanted, or none."""
+    with transaction() as session:
+        holds.release(session, case_or_404(session, case_no))
+    return _back(case_no, changing="change" in request.args)
 
 
 @bp.post("/case/<case_no>/appointment/change")
@@ -103,8 +125,8 @@ def _chosen() -> datetime:
     return at.astimezone(UTC)
 
 
-def _back(case_no: str) -> Response:
-    return redirect(url_for("portal.appointment", case_no=case_no), 303)
+def _back(case_no: str, *, changing: bool = False) -> Response:
+    return redirect(url_for("portal.appointment", case_no=case_no, change=1 if changing else None), 303)
 
 
 def _refused(case_no: str, problem: Problem, *, changing: bool = False) -> tuple[str, int]:
@@ -124,7 +146,8 @@ def _shown(session: Session, case: Case, errors: dict[str, str], *, changing: bo
     now, live = datetime.now(UTC), appointments.live(session, case)
     movable = live is not None and live.state is AppointmentState.BOOKED and now < live.slot_at
     choosing = live is None or (changing and movable)
-    calendar = slots.days(session, case.branch, terms(), now) if choosing else []
+    held = holds.running(session, case, now) if choosing and not errors else None
+    calendar = slots.days(session, case.branch, terms(), now, case.investor_id) if choosing and held is None else []
     at = request.form.get("slot") or (live.slot_at.isoformat() if live else "")
     wanted = next((day for day in calendar if any(slot.at.isoformat() == at for slot in day.slots)), None)
     return render_template(
@@ -132,7 +155,9 @@ def _shown(session: Session, case: Case, errors: dict[str, str], *, changing: bo
         case=case,
         appointment=live,
         last=appointments.latest(session, case) if live is None else None,
-        choosing=choosing,
+        choosing=choosing and held is None,
+        held=held,
+        hold=slots.HOLD // timedelta(minutes=1),
         movable=movable,
         arriving=live is not None and appointments.in_window(live, now),
         window=(appointments.opens(live.slot_at), appointments.closes(live.slot_at)) if live else None,

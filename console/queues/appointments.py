@@ -7,7 +7,6 @@ live appointments is kept by two unique indexes (models.py), whatever happens he
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from console.businesses.steps import Desk
@@ -19,8 +18,8 @@ from console.people.models import Branch
 from console.problem import Problem
 from console.stamp import Stamp
 
-from . import hours, slots
-from .models import IS_WAITING, LIVE, WEEKDAYS, Appointment, AppointmentState, Priority, Ticket
+from . import holds, hours, slots
+from .models import IS_WAITING, LIVE, WEEKDAYS, Appointment, AppointmentState, Priority, SlotHold, Ticket
 
 EARLY = timedelta(minutes=10)  # who joins the queue this long before the slot begins is in time
 LATE = timedelta(minutes=15)  # who has not joined this long after it began has missed it
@@ -139,6 +138,21 @@ def of_day(session: Session, branch_id: int, at: datetime) -> list[Appointment]:
 # --- the investor's acts
 
 
+def set_aside(session: Session, case: Case, slot_at: datetime, terms: slots.Terms, stamp: Stamp) -> SlotHold | None:
+    """Keep the time for this investor while they confirm it, instead of any other they had chosen; chosen twice it is kept once, and no
+    longer. None: it is booked for them already. Raises what booking it, or changing to it, would.
+    """
+    current = _held(session, case, stamp)
+    if current is None:
+        _require_bookable(session, case, stamp.at)
+    elif current.slot_at == slot_at:
+        holds.release(session, case)
+        return None
+    else:
+        _require_movable(case, current, stamp.at)
+    return _hold_place(session, case, _bookable(session, case, slot_at, terms, stamp.at), stamp.at)
+
+
 def book(session: Session, case: Case, slot_at: datetime, terms: slots.Terms, stamp: Stamp) -> Appointment:
     """Raises NotBookable, AlreadyBooked, TooManyBookings, NoSuchSlot, SlotGone. The same slot again: the same appointment."""
     current = _held(session, case, stamp)
@@ -146,9 +160,7 @@ def book(session: Session, case: Case, slot_at: datetime, terms: slots.Terms, st
         if current.slot_at == slot_at:
             return current
         raise AlreadyBooked(current)
-    if not may_book(case):
-        raise NotBookable(case.case_no)
-    _require_few(session, case, stamp.at)
+    _require_bookable(session, case, stamp.at)
     made = Appointment(case_id=case.id, branch_id=case.branch_id, booked_at=stamp.at, booked_by=stamp.by)
     _take(session, made, case, slot_at, terms, stamp.at)
     note(case, Happening.APPOINTMENT_BOOKED, stamp, slot=slot_at.isoformat())
@@ -166,10 +178,7 @@ def change(session: Session, case: Case, slot_at: datetime, terms: slots.Terms, 
     before = current.slot_at
     if before == slot_at:
         return current
-    if current.state is not AppointmentState.BOOKED or stamp.at >= before:
-        raise SlotBegan(case.case_no)
-    if current.changes >= CHANGES:
-        raise TooManyChanges(case.case_no)
+    _require_movable(case, current, stamp.at)
     _take(session, current, case, slot_at, terms, stamp.at)
     current.changes += 1
     current.reminded_at = None
@@ -213,7 +222,16 @@ def _is_missed(appointment: Appointment, at: datetime) -> bool:
     return appointment.state is AppointmentState.BOOKED and at >= closes(appointment.slot_at)
 
 
-def _require_few(session: Session, case: Case, at: datetime) -> None:
+def _require_movable(case: Case, current: Appointment, at: datetime) -> None:
+    if current.state is not AppointmentState.BOOKED or at >= current.slot_at:
+        raise SlotBegan(case.case_no)
+    if current.changes >= CHANGES:
+        raise TooManyChanges(case.case_no)
+
+
+def _require_bookable(session: Session, case: Case, at: datetime) -> None:
+    if not may_book(case):
+        raise NotBookable(case.case_no)
     today = session.scalar(
         select(func.count())
         .select_from(Appointment)
@@ -224,28 +242,30 @@ def _require_few(session: Session, case: Case, at: datetime) -> None:
         raise TooManyBookings(case.case_no)
 
 
+def _bookable(session: Session, case: Case, slot_at: datetime, terms: slots.Terms, at: datetime) -> slots.Slot:
+    found = slots.slot(session, case.branch, terms, slot_at, at)
+    if found is None:
+        raise NoSuchSlot(slot_at.isoformat())
+    return found
+
+
+def _hold_place(session: Session, case: Case, wanted: slots.Slot, at: datetime) -> SlotHold:
+    held = holds.take(session, case, wanted, at)
+    if held is None:
+        raise SlotGone(wanted.at.isoformat())
+    return held
+
+
 def _take(
     session: Session, appointment: Appointment, case: Case, slot_at: datetime, terms: slots.Terms, at: datetime
 ) -> None:
-    """Give the appointment a free place of the slot. Of two who take the same one at once the database lets one through; the other
-    looks again.
-    """
-    wanted = slots.slot(session, case.branch, terms, slot_at, at)
-    if wanted is None:
-        raise NoSuchSlot(slot_at.isoformat())
-    for _ in range(wanted.capacity + 1):
-        place = slots.free_place(session, case.branch_id, wanted)
-        if place is None:
-            break
-        try:
-            with session.begin_nested():
-                appointment.slot_at, appointment.minutes, appointment.place = slot_at, wanted.minutes, place
-                session.add(appointment)
-                session.flush()
-            return
-        except IntegrityError:
-            continue
-    raise SlotGone(slot_at.isoformat())
+    """Give the appointment the place that is set aside for its investor, or a free one."""
+    wanted = _bookable(session, case, slot_at, terms, at)
+    held = _hold_place(session, case, wanted, at)
+    appointment.slot_at, appointment.minutes, appointment.place = slot_at, wanted.minutes, held.place
+    session.add(appointment)
+    session.flush()
+    holds.release(session, case)
 
 
 def _end(case: Case, current: Appointment, state: AppointmentState, happened: Happening, stamp: Stamp) -> None:

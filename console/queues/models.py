@@ -319,3 +319,17 @@ class Appointment(Base):
     @property
     def is_live(self) -> bool:
         return self.state in (AppointmentState.BOOKED, AppointmentState.KEPT)
+
+
+class SlotHold(Base):
+    """保留: one place of a slot is nobody else's until ``held_until``; an investor has one at most."""
+
+    __tablename__ = "slot_holds"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    investor_id: Mapped[int] = mapped_column(ForeignKey("investors.id"), unique=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
+    slot_at: Mapped[datetime]
+    place: Mapped[int]
+    held_until: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("branch_id", "slot_at", "place"),)

@@ -3,11 +3,12 @@
 A slot takes (rostered seats × calls a seat takes in it), less the share that is kept for people who come without an appointment.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from console.config import WHOLE_DAY, Settings, VideoHours
@@ -15,9 +16,10 @@ from console.local_time import LOCAL, local_day
 from console.people.models import Branch
 
 from . import hours
-from .models import LIVE, WEEKDAYS, Appointment, Roster
+from .models import LIVE, WEEKDAYS, Appointment, Roster, SlotHold
 
 LEAD = timedelta(minutes=30)  # a slot that begins sooner is not booked any more: whoever comes now can queue up
+HOLD = timedelta(minutes=3)  # a chosen place is set aside so long for its investor to confirm
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,10 @@ class Day:
         return f"{self.day.month}月{self.day.day}日 {WEEKDAYS[self.day.weekday()]}"
 
 
-def days(session: Session, branch: Branch, terms: Terms, at: datetime) -> list[Day]:
-    """Today and the days after it, ``terms.days`` in all."""
+def days(session: Session, branch: Branch, terms: Terms, at: datetime, investor_id: int | None = None) -> list[Day]:
+    """Today and the days after it, ``terms.days`` in all. What is set aside for this investor is free to them."""
     today = local_day(at)
-    return _calendar(session, branch, terms, at, [today + timedelta(days=n) for n in range(terms.days)])
+    return _calendar(session, branch, terms, at, [today + timedelta(days=n) for n in range(terms.days)], investor_id)
 
 
 def slot(session: Session, branch: Branch, terms: Terms, slot_at: datetime, at: datetime) -> Slot | None:
@@ -92,29 +94,41 @@ def slot(session: Session, branch: Branch, terms: Terms, slot_at: datetime, at: 
     return next((each for each in calendar.slots if each.at == slot_at), None)
 
 
-def free_place(session: Session, branch_id: int, slot: Slot) -> int | None:
-    """The lowest place of the slot that nobody holds, as far as one can see now."""
-    held = set(
-        session.scalars(
-            select(Appointment.place).where(Appointment.branch_id == branch_id, Appointment.slot_at == slot.at, LIVE)
-        )
+def free_place(session: Session, branch_id: int, slot: Slot, at: datetime, investor_id: int) -> int | None:
+    """The lowest place of the slot that nobody has and that is set aside for nobody else, as far as one can see now."""
+    booked = select(Appointment.place).where(Appointment.branch_id == branch_id, Appointment.slot_at == slot.at, LIVE)
+    aside = select(SlotHold.place).where(
+        SlotHold.branch_id == branch_id, SlotHold.slot_at == slot.at, *_of_others(at, investor_id)
     )
-    return next((place for place in range(slot.capacity) if place not in held), None)
+    gone = {*session.scalars(booked), *session.scalars(aside)}
+    return next((place for place in range(slot.capacity) if place not in gone), None)
 
 
-def _calendar(session: Session, branch: Branch, terms: Terms, at: datetime, wanted: list[date]) -> list[Day]:
+def _of_others(at: datetime, investor_id: int | None) -> list[ColumnElement[bool]]:
+    running = SlotHold.held_until > at
+    return [running] if investor_id is None else [running, SlotHold.investor_id != investor_id]
+
+
+def _calendar(
+    session: Session,
+    branch: Branch,
+    terms: Terms,
+    at: datetime,
+    wanted: list[date],
+    investor_id: int | None = None,
+) -> list[Day]:
     holidays = hours.holidays(session, branch, wanted[0] - timedelta(days=1))
     rosters = session.scalars(
         select(Roster).where(
             Roster.branch_id == branch.id, or_(Roster.weekday.is_not(None), Roster.day.between(wanted[0], wanted[-1]))
         )
     ).all()
-    taken = _taken(session, branch.id, wanted)
+    taken = _taken(session, branch.id, wanted, at, investor_id)
     found = []
     for day in wanted:
         rows = [row for row in rosters if row.day == day] or [row for row in rosters if row.weekday == day.weekday()]
         slots = [
-            Slot(start, terms.slot // timedelta(minutes=1), _capacity(rows, start, terms), taken.get(start, 0))
+            Slot(start, terms.slot // timedelta(minutes=1), _capacity(rows, start, terms), taken[start])
             for start in _starts(day, terms)
             if start >= at + LEAD and _in_service(start, terms, holidays.keys())
         ]
@@ -147,7 +161,10 @@ def _clock(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
-def _taken(session: Session, branch_id: int, wanted: list[date]) -> dict[datetime, int]:
+def _taken(
+    session: Session, branch_id: int, wanted: list[date], at: datetime, investor_id: int | None
+) -> Counter[datetime]:
+    """Booked, or set aside for somebody else."""
     first = datetime(wanted[0].year, wanted[0].month, wanted[0].day, tzinfo=LOCAL)
     end = datetime(wanted[-1].year, wanted[-1].month, wanted[-1].day, tzinfo=LOCAL) + timedelta(days=1)
     counted = session.execute(
@@ -155,4 +172,15 @@ def _taken(session: Session, branch_id: int, wanted: list[date]) -> dict[datetim
         .where(Appointment.branch_id == branch_id, Appointment.slot_at >= first, Appointment.slot_at < end, LIVE)
         .group_by(Appointment.slot_at)
     )
-    return dict(counted.all())
+    taken = Counter(dict(counted.all()))
+    taken.update(
+        session.scalars(
+            select(SlotHold.slot_at).where(
+                SlotHold.branch_id == branch_id,
+                SlotHold.slot_at >= first,
+                SlotHold.slot_at < end,
+                *_of_others(at, investor_id),
+            )
+        )
+    )
+    return taken

@@ -73,6 +73,24 @@ def test_a_slot_is_chosen_shown_changed_and_cancelled(investor: FlaskClient, cas
     assert "取消视频预约" in investor.get("/my").text
 
 
+def test_a_chosen_time_is_kept_for_three_minutes_and_full_for_everybody_else_until_it_is_let_go(
+    investor: FlaskClient, case_no: str, as_investor
+) -> None:
+    (wanted,) = offered(investor, case_no)[-1:]
+    other, theirs = as_investor("许砚青"), case_at_the_video("许砚青")
+    held = investor.post(f"/case/{case_no}/appointment/hold", data={"slot": wanted}, follow_redirects=True)
+    assert re.search(r"已为您保留 3 分钟，至 \d\d:\d\d:\d\d", held.text) and "确认预约" in held.text
+    assert wanted not in offered(other, theirs)
+    for act in ("/hold", ""):
+        refused = other.post(f"/case/{theirs}/appointment{act}", data={"slot": wanted})
+        assert refused.status_code == 409 and "这个时间刚刚约满了，请另选一个时间。" in refused.text
+    investor.post(f"/case/{case_no}/appointment/release")
+    assert wanted in offered(investor, case_no) and wanted in offered(other, theirs)
+    investor.post(f"/case/{case_no}/appointment/hold", data={"slot": wanted})
+    assert investor.post(f"/case/{case_no}/appointment", data={"slot": wanted}).status_code == 303
+    assert booked(case_no).slot_at == datetime.fromisoformat(wanted)
+
+
 def test_a_slot_that_went_meanwhile_is_said_at_the_list_and_nothing_is_booked(
     investor: FlaskClient, case_no: str, as_investor
 ) -> None:

@@ -65,10 +65,12 @@ def test_an_appointment_from_the_first_look_to_giving_it_back(phone: Page) -> No
 
     choose("09:30")
     somebody_books(tomorrow.get_by_label("09:30").get_attribute("value"))
-    phone.get_by_role("button", name="确认预约").tap()
+    phone.get_by_role("button", name="选定这个时间").tap()
     expect(phone.get_by_role("alert")).to_contain_text("刚刚约满了")
     expect(tomorrow.get_by_label("09:30")).to_be_disabled()
     choose("10:00")
+    phone.get_by_role("button", name="选定这个时间").tap()
+    expect(phone.get_by_text("已为您保留 3 分钟")).to_be_visible()
     phone.get_by_role("button", name="确认预约").tap()
     expect(phone.get_by_role("heading", name="10:00")).to_be_visible()
 
@@ -80,6 +82,7 @@ def test_an_appointment_from_the_first_look_to_giving_it_back(phone: Page) -> No
 
     phone.get_by_role("link", name="改约").tap()
     choose("10:15")
+    phone.get_by_role("button", name="选定这个时间").tap()
     phone.get_by_role("button", name="确认改约").tap()
     expect(phone.get_by_role("heading", name="10:15")).to_be_visible()
 

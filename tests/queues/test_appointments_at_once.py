@@ -43,7 +43,7 @@ def changed(case_id: int, slot_at: datetime, now: datetime) -> str:
     return outcome(appointments.change, case_id, slot_at, now)
 
 
-def outcome(act: Callable[..., Appointment], case_id: int, slot_at: datetime, now: datetime) -> str:
+def outcome(act: Callable[..., object], case_id: int, slot_at: datetime, now: datetime) -> str:
     try:
         with db.transaction() as session:
             act(session, session.get_one(Case, case_id), slot_at, TERMS, stamp("investor:1", now))
@@ -83,6 +83,48 @@ def rounds(count: int, attempt: Try, before: Callable[[datetime, datetime], None
         each.join()
     assert faults == []
     return outcomes
+
+
+def test_one_choosing_and_one_booking_the_last_place_at_once_are_one_place_and_one_refusal(world: Settings) -> None:
+    cases = two_cases()
+
+    def choose_or_book(which: int, now: datetime, slot_at: datetime) -> str:
+        return outcome(appointments.set_aside if which == 0 else appointments.book, cases[which], slot_at, now)
+
+    assert rounds(20, choose_or_book) == {"done": 20, "slot_gone": 20}
+
+
+def test_two_people_choosing_the_last_place_at_once_are_one_hold_and_one_refusal(world: Settings) -> None:
+    cases = two_cases()
+    came = rounds(20, lambda which, now, slot_at: outcome(appointments.set_aside, cases[which], slot_at, now))
+    assert came == {"done": 20, "slot_gone": 20}
+
+
+def test_two_people_confirming_at_once_after_the_hold_of_one_ran_out_are_one_appointment(world: Settings) -> None:
+    cases = two_cases()
+
+    def chosen_long_ago(now: datetime, slot_at: datetime) -> None:
+        assert outcome(appointments.set_aside, cases[0], slot_at, now - slots.HOLD) == "done"
+
+    came = rounds(20, lambda which, now, slot_at: booked(cases[which], slot_at, now), chosen_long_ago)
+    assert came == {"done": 20, "slot_gone": 20}
+    assert sorted(held()) == [(SLOT + n * WEEK, 0) for n in range(20)]
+
+
+def test_two_people_who_at_once_choose_what_the_other_had_chosen_long_ago_both_get_it(
+    world: Settings,
+) -> None:
+    cases = two_cases()
+
+    def one_each(now: datetime, slot_at: datetime) -> None:
+        for which in (0, 1):
+            wanted = slot_at + TERMS.slot * which
+            assert outcome(appointments.set_aside, cases[which], wanted, now - slots.HOLD) == "done"
+
+    def swap(which: int, now: datetime, slot_at: datetime) -> str:
+        return outcome(appointments.set_aside, cases[which], slot_at + TERMS.slot * (1 - which), now)
+
+    assert rounds(20, swap, one_each) == {"done": 40}
 
 
 @pytest.mark.early
