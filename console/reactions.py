@@ -96,6 +96,7 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Happening.TAKEN_OVER: (help_came,),
     Happening.TASK_CLAIMED: (tell_reviewers,),
     Happening.TASK_RELEASED: (tell_reviewers,),
+    Happening.TASK_REDATED: (tell_reviewers,),
 }
 
 

@@ -27,6 +27,7 @@ from console.jobs import Job, enqueue, pending
 from console.people import messages
 from console.people.models import Captcha, OutgoingSms, SmsCode
 from console.queues import appointments, seats, slots
+from console.review import service as review
 from console.stamp import Stamp
 from console.video_seat import copies
 from console.video_seat.listening import NODE_PATIENCE, Listener
@@ -66,6 +67,7 @@ def sweep() -> None:
         appointed,
         no_shows,
         shut_out,
+        misdated,
         reminders,
         proofs,
         views,
@@ -228,6 +230,13 @@ def shut_out(now: datetime) -> int:
         sms.send(phone, words)
         told += 1
     return told
+
+
+def misdated(now: datetime) -> int:
+    """Open tasks of 复核 whose time to be due moved with the register of days off or the service hours: how many."""
+    with reading() as session:
+        ids = review.misdated(session)
+    return _of_cases(ids, review.redate, now)
 
 
 def reminders(now: datetime) -> int:

@@ -105,7 +105,7 @@ class Holidays(OfBranches):
 
     group, hint = (
         "视频服务",
-        "休息日不排队、不预约视频，也不计入复核时限。已经约在当天的会自动取消，并发短信请投资者另选时间。",
+        "休息日不排队、不预约视频，也不计入复核时限，待复核任务的到期时间随之改动。已经约在当天的会自动取消，并发短信请投资者另选时间。",
     )
     column_list = ("day", "title", "where", "active")
     column_labels: ClassVar = {"day": "日期", "title": "名称", "where": "范围", "branch_id": "营业部", "active": "状态"}

@@ -70,6 +70,7 @@ class Happening(StrEnum):
     APPOINTMENT_SERVED = "appointment_served"
     TASK_CLAIMED = "task_claimed"
     TASK_RELEASED = "task_released"
+    TASK_REDATED = "task_redated"
     DATA_REVEALED = "data_revealed"
 
 
@@ -105,6 +106,7 @@ HAPPENING_TITLES = {
     Happening.APPOINTMENT_SERVED: "预约已接通",
     Happening.TASK_CLAIMED: "领取复核任务",
     Happening.TASK_RELEASED: "退回复核任务",
+    Happening.TASK_REDATED: "复核到期改时间",
     Happening.DATA_REVEALED: "查看完整信息",
 }
 

@@ -64,7 +64,7 @@ def follow_case(sender: object, *, session: Session, case: Case, line: CaseEvent
                 branch_id=case.branch_id,
                 submission=earlier + 1,
                 opened_at=stamp.at,
-                due_at=due_at(case.branch, stamp.at, days_off=days_off(session, case.branch, stamp.at)),
+                due_at=_due(session, case.branch, stamp.at),
             )
         )
         session.flush()
@@ -76,6 +76,37 @@ def follow_case(sender: object, *, session: Session, case: Case, line: CaseEvent
 def days_off(session: Session, branch: Branch, at: datetime) -> frozenset[date]:
     """休息日 of the branch from the local day of ``at`` on: the same register that the video's service hours follow."""
     return frozenset(hours.holidays(session, branch, local_day(at)))
+
+
+def _due(session: Session, branch: Branch, opened_at: datetime) -> datetime:
+    return due_at(branch, opened_at, days_off=days_off(session, branch, opened_at))
+
+
+def misdated(session: Session) -> list[int]:
+    """Cases whose open task would be due at another time if it were opened with the register and the service hours of now."""
+    tasks = session.execute(
+        select(ReviewTask.case_id, ReviewTask.branch_id, ReviewTask.opened_at, ReviewTask.due_at)
+        .where(ReviewTask.state != TaskState.DONE)
+        .order_by(ReviewTask.opened_at.desc())
+    ).all()
+    oldest = {task.branch_id: task.opened_at for task in tasks}
+    branches = {branch.id: branch for branch in session.scalars(select(Branch).where(Branch.id.in_(oldest)))}
+    off = {id_: days_off(session, branch, oldest[id_]) for id_, branch in branches.items()}
+    return [
+        task.case_id
+        for task in tasks
+        if task.due_at != due_at(branches[task.branch_id], task.opened_at, days_off=off[task.branch_id])
+    ]
+
+
+def redate(session: Session, case: Case, stamp: Stamp) -> bool:
+    """Give the open task the time at which it is due now; whether it was another one."""
+    task = live_task(session, case, lock=True)
+    if task is None or task.due_at == (due := _due(session, task.branch, task.opened_at)):
+        return False
+    note(case, Happening.TASK_REDATED, stamp, task=task.id, before=task.due_at.isoformat(), due=due.isoformat())
+    task.due_at = due
+    return True
 
 
 def live_task(session: Session, case: Case, *, lock: bool = False) -> ReviewTask | None:

@@ -154,8 +154,10 @@ class Titles:
         return "，".join(filter(None, (where, whose and f"给{whose}", f"原因：{detail['why']}")))
 
     def _slot(self, detail: dict[str, Any]) -> str:
-        at = datetime.fromisoformat(detail["slot"]).astimezone(LOCAL)
-        return f"{at:%m-%d %H:%M}"
+        return _minute(detail["slot"])
+
+    def _redated(self, detail: dict[str, Any]) -> str:
+        return f"{_minute(detail['before'])} → {_minute(detail['due'])}，按休息日与服务时间"
 
 
 TOLD: dict[str, Callable[[Titles, dict[str, Any]], str]] = {
@@ -179,7 +181,12 @@ TOLD: dict[str, Callable[[Titles, dict[str, Any]], str]] = {
     Happening.APPOINTMENT_KEPT: Titles._slot,
     Happening.APPOINTMENT_MISSED: Titles._slot,
     Happening.APPOINTMENT_SERVED: Titles._slot,
+    Happening.TASK_REDATED: Titles._redated,
 }
+
+
+def _minute(at: str) -> str:
+    return f"{datetime.fromisoformat(at).astimezone(LOCAL):%m-%d %H:%M}"
 
 
 def field_title(key: str) -> str:

@@ -6,8 +6,9 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from console.cases.models import Case, Status
+from console.cases.trail import Happening
 from console.cases.transitions import Action, UnknownReason, apply
-from console.people.models import Staff
+from console.people.models import Branch, Staff
 from console.queues.models import Holiday
 from console.review import inbox, service
 from console.review.deadline import due_at
@@ -307,3 +308,66 @@ def test_a_day_off_of_another_branch_changes_nothing_here(session):
     session.add(Holiday(broker_id=branch.broker_id, branch_id=other.id, day=monday, title="搬迁"))
     case = case_in_review(session, at=datetime(2026, 11, 20, 7, 30, tzinfo=UTC))
     assert task_of(session, case).due_at == datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
+
+
+# --- a register that changes after the task was opened
+
+FRIDAY = datetime(2026, 11, 20, 7, 30, tzinfo=UTC)  # 15:30 in Shanghai, an hour before it closes
+MONDAY_0930, TUESDAY_0930 = (datetime(2026, 11, day, 1, 30, tzinfo=UTC) for day in (23, 24))
+
+
+def closed_on_monday(session: Session, branch: Branch) -> Holiday:
+    day_off = Holiday(broker_id=branch.broker_id, branch_id=branch.id, day=MONDAY_0930.date(), title="台风")
+    session.add(day_off)
+    session.flush()
+    return day_off
+
+
+def redated(session: Session) -> list[bool]:
+    cases = [session.get_one(Case, case_id) for case_id in service.misdated(session)]
+    return [service.redate(session, case, stamp("system:sweep", FRIDAY)) for case in cases]
+
+
+def told(case: Case) -> list[dict[str, str]]:
+    return [line.detail for line in case.events if line.action == Happening.TASK_REDATED]
+
+
+def test_a_day_off_entered_later_moves_the_due_time_once_and_the_trail_says_from_when_to_when(session):
+    case = case_in_review(session, at=FRIDAY)
+    task = task_of(session, case)
+    assert (task.due_at, redated(session)) == (MONDAY_0930, [])
+    closed_on_monday(session, task.branch)
+    assert [redated(session), redated(session)] == [[True], []]
+    assert task.due_at == TUESDAY_0930
+    assert service.redate(session, case, stamp("system:sweep", FRIDAY)) is False
+    assert told(case) == [{"task": task.id, "before": MONDAY_0930.isoformat(), "due": TUESDAY_0930.isoformat()}]
+
+
+def test_a_day_off_taken_back_moves_the_due_time_back(session):
+    case = case_in_review(session, at=FRIDAY)
+    day_off = closed_on_monday(session, task_of(session, case).branch)
+    redated(session)
+    day_off.active = False
+    session.flush()
+    assert redated(session) == [True]
+    assert task_of(session, case).due_at == MONDAY_0930
+
+
+def test_a_task_that_somebody_works_on_is_moved_and_stays_theirs(session, qinlang):
+    case = case_in_review(session, at=FRIDAY)
+    service.claim(session, case, qinlang, hand(qinlang, FRIDAY))
+    closed_on_monday(session, task_of(session, case).branch)
+    assert redated(session) == [True]
+    task = task_of(session, case)
+    assert task.due_at == TUESDAY_0930 and service.holder(task, FRIDAY).id == qinlang.id
+
+
+def test_a_day_off_moves_neither_what_was_decided_nor_what_is_due_before_it_nor_another_branch(session, qinlang):
+    decided, before = case_in_review(session, at=FRIDAY), case_in_review(session, "许砚青", at=AT)
+    service.claim(session, decided, qinlang, hand(qinlang, FRIDAY))
+    service.approve(session, decided, qinlang, hand(qinlang, FRIDAY))
+    closed_on_monday(session, task_of(session, decided).branch)
+    elsewhere = case_in_review(session, "周晚晴", at=FRIDAY)
+    closed_on_monday(session, staff_named(session, "hzreview").branches[0])
+    assert redated(session) == []
+    assert [told(case) for case in (decided, before, elsewhere)] == [[], [], []]

@@ -18,11 +18,13 @@ from console.evidence import store
 from console.evidence.models import Evidence
 from console.people.models import Captcha, SmsCode
 from console.queues import seats
-from console.queues.models import Seat, SeatState
+from console.queues.models import Holiday, Seat, SeatState
+from console.review.models import ReviewTask
 from console.video_seat import line
 from console.video_seat.models import CallEventKind, Recording, VideoSession
 from tests import pictures
 from tests import world as worlds
+from tests.review.given import case_in_review
 from tests.video_seat.given import talking
 from tests.worker.given import given_photo, photo
 from worker import house, recordings, sweep
@@ -220,6 +222,18 @@ def test_a_sweep_without_redis_does_what_it_can(world, spool):
     sweep.sweep()
     with db.reading() as session:
         assert session.scalars(select(Captcha.token)).all() == []
+
+
+def test_a_day_off_entered_after_a_task_was_opened_moves_its_due_time_with_the_next_sweep(world, spool):
+    with db.transaction() as session:
+        case = case_in_review(session, at=NOW)
+        branch_id, broker_id = case.branch_id, case.branch.broker_id
+        session.add(Holiday(broker_id=broker_id, branch_id=branch_id, day=NOW.date(), title="台风"))
+    sweep.sweep()
+    with db.reading() as session:
+        (task,) = session.scalars(select(ReviewTask))
+        assert task.due_at == datetime(2026, 11, 23, 2, 30, tzinfo=UTC), "two hours after Monday's opening"
+    assert sweep.misdated(NOW) == 0
 
 
 def test_a_sealed_file_that_never_got_its_row_goes_after_a_day_and_one_with_a_row_stays(world, spool):
