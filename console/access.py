@@ -31,7 +31,7 @@ from console.stamp import Stamp
 
 F = TypeVar("F", bound=Callable[..., Any])
 COOKIE = "sign_in"
-DOORS = "console.doors"  # in the environment of a socket: namespace to (token, access) it was opened with
+DOORS = "console.doors"  # in the environment of a socket: namespace to the `Door` it was opened by
 log = structlog.get_logger()
 INVESTORS_OWN = frozenset({Kind.ID_FRONT, Kind.ID_BACK, Kind.SIGNATURE, Kind.BANK_CARD, Kind.SCORE_REPORT})
 
@@ -237,7 +237,7 @@ def on_socket(access: Access) -> Callable[[F], F]:
                 disconnect()
                 return {"error": "登录已失效，请重新登录。", "code": "signed_out"}
             if opening:
-                door = {request.namespace: (session[COOKIE], access)}  # type: ignore[attr-defined]
+                door = {request.namespace: Door(g.me.sign_in, session[COOKIE], access)}  # type: ignore[attr-defined]
                 request.environ[DOORS] = request.environ.get(DOORS, {}) | door
             try:
                 return handler(*args, **kwargs)
@@ -266,24 +266,50 @@ def on_socket_investor(handler: F) -> F:
 # --- sockets of a sign-in that ended
 
 
+@dataclass(frozen=True)
+class Door:
+    sign_in: int
+    token: str
+    access: Access
+
+
 def close_ended() -> int:
     """Disconnect the sockets of this process whose holder may not listen any more (signed out, run out, stopped, role taken): how many."""
     server = live.socketio.server
     doors = list(_doors(server))
-    signed_in = holders({token for _, _, token, _ in doors}) if doors else {}
-    ended = [(sid, namespace) for sid, namespace, token, access in doors if not access.admits(signed_in.get(token))]
+    if not doors:
+        return 0
+    signed_in = _signed_in({door.sign_in for _, _, door in doors})
+    staff = holders({door.token for _, _, door in doors if door.access.kind == "staff"})
+    ended = [
+        (sid, namespace)
+        for sid, namespace, door in doors
+        if door.sign_in not in signed_in
+        or (door.access.kind == "staff" and not door.access.admits(staff.get(door.token)))
+    ]
     for sid, namespace in ended:
         server.disconnect(sid, namespace=namespace)
     return len(ended)
 
 
-def _doors(server: Any) -> Iterator[tuple[str, str, str, Access]]:
-    """Of each open socket: its id, namespace, cookie and for whom it is."""
+def _signed_in(ids: Collection[int]) -> set[int]:
+    """Sign-ins that have not ended: these, and others made meanwhile. Thousands are asked for every few seconds, so they are not named."""
+    between = SignIn.id.between(min(ids), max(ids))
+    with reading() as look:
+        return set(
+            look.scalars(
+                select(SignIn.id).where(between, SignIn.ended_at.is_(None), SignIn.expires_at > datetime.now(UTC))
+            )
+        )
+
+
+def _doors(server: Any) -> Iterator[tuple[str, str, Door]]:
+    """Of each open socket: its id, namespace and door."""
     for namespace in live.NAMESPACES:
         for sid, _ in server.manager.get_participants(namespace, None):
-            opened = (server.get_environ(sid, namespace) or {}).get(DOORS, {}).get(namespace)
-            if opened is not None:  # else it is still being looked at
-                yield (sid, namespace, *opened)
+            door = (server.get_environ(sid, namespace) or {}).get(DOORS, {}).get(namespace)
+            if door is not None:  # else it is still being looked at
+                yield sid, namespace, door
 
 
 def keep_doors(every: float = 3.0) -> None:
