@@ -48,6 +48,7 @@ from console.vault import Vault
 __all__ = ["create_app", "models", "open_house", "reactions"]
 
 MAX_REQUEST = 40 * 1024 * 1024  # bytes: one photo of a modern phone with room to spare
+MOST_TO_REDIS, REDIS_PATIENCE = 64, 10  # connections of a process; seconds until one comes free
 PAGES = (400, 403, 404, 409, 413, 422, 429, 500, 503)  # templates/errors/
 SAID = {413: "文件太大，没有上传。请用普通拍照模式重新拍照，或换一张照片。"}
 csrf = CSRFProtect()
@@ -72,9 +73,14 @@ def open_house(settings: Settings) -> redis.Redis:
     vault.use(keeper)
     db.connect(settings.database_url)
     store.use(EvidenceStore(settings.evidence_dir, keeper))
-    client = redis.Redis.from_url(
-        settings.redis_url, retry=Retry(NoBackoff(), 0)
-    )  # away is said at once, never waited for
+    client = redis.Redis.from_pool(
+        redis.BlockingConnectionPool.from_url(
+            settings.redis_url,
+            max_connections=MOST_TO_REDIS,  # thousands of sockets lost at once wait for each other here
+            timeout=REDIS_PATIENCE,
+            retry=Retry(NoBackoff(), 0),  # away is said at once, never waited for
+        )
+    )
     jobs.connect(client)
     review.listen()
     return client
@@ -95,8 +101,6 @@ def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
     )
     app.extensions["settings"] = settings
     app.extensions["redis"] = open_house(settings)
-    if settings.proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     csrf.init_app(app)
     access.guard(app)
     register_filters(app)
@@ -117,6 +121,8 @@ def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
         manage_session=True,
         max_http_buffer_size=256 * 1024,
     )
+    if settings.proxies:  # around everything: Socket.IO answers before Flask sees a request
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     return app
 
 
