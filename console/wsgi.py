@@ -23,6 +23,7 @@ import psycopg.waiting
 assert psycopg.waiting.wait is psycopg.waiting.wait_select
 
 import eventlet.tpool
+import eventlet.websocket
 import eventlet.wsgi
 
 from console import runtime
@@ -39,13 +40,14 @@ def main() -> int:
     _raise_file_limit()
     from sqlalchemy.orm import configure_mappers
 
-    from console import access  # after the patching, and after the settings proved sound
+    from console import access, broadcast, live  # after the patching, and after the settings proved sound
     from console.app import create_app
     from console.video_seat import signalling
     from console.video_seat.leaving import Leaving
     from console.video_seat.listening import Listener
 
     app = create_app(settings)
+    broadcast.use(live.socketio.server, eventlet.websocket.RFC6455WebSocket)
     configure_mappers()
     gc.freeze()  # what is there now stays: it is not looked through again and again
     runtime.spawn(access.keep_doors)
