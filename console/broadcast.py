@@ -3,7 +3,7 @@
 Flask-SocketIO's plain way puts each message into each socket's queue and wakes a greenlet for it, which packs it anew. Under eventlet `use`
 puts a `Line` between python-engineio's socket and its websocket: rooms, access, events and the pub/sub between processes stay as they are.
 What it leans on in the libraries is tried at the start; is a part not there, the plain way remains. A websocket of another kind than
-expected (TLS in this process, an older protocol) keeps the plain way too. docs/decisions/0013 says what it brings.
+expected (TLS in this process, an older protocol) keeps the plain way too. docs/decisions/0015 says what it brings.
 """
 
 import _socket  # the class under every kind of socket: whoever has its own `send` (TLS) is no plain one

@@ -49,19 +49,27 @@ def ends_with_us(how: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
 # Redis
 
 
-@pytest.fixture(scope="session")
-def redis_of_the_session() -> Iterator[redis_server.RedisServer]:
+@contextmanager
+def redis_of_its_own() -> Iterator[str]:
     with short_folder() as folder:
         running = redis_server.start(folder / "data", folder / "redis.sock", in_child=ends_with_us())
-        yield running
-        running.stop()
+        try:
+            yield running.url
+        finally:
+            running.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_of_the_session() -> Iterator[str]:
+    with redis_of_its_own() as url:
+        yield url
 
 
 @pytest.fixture
-def redis_url(redis_of_the_session: redis_server.RedisServer) -> str:
-    with Redis.from_url(redis_of_the_session.url) as client:
+def redis_url(redis_of_the_session: str) -> str:
+    with Redis.from_url(redis_of_the_session) as client:
         client.flushall()
-    return redis_of_the_session.url
+    return redis_of_the_session
 
 
 # PostgreSQL

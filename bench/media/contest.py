@@ -12,7 +12,8 @@ from typing import Any
 
 from bench.media.film import FPS
 from bench.media.process import Answering, cpu_seconds
-from tests.worker.media.nodes import RunningNode, redis_of_its_own
+from tests.servers import redis_of_its_own
+from tests.worker.media.nodes import RunningNode
 
 LOOPBACK = "127.0.0.1"
 STUTTER = 0.05  # seconds

@@ -89,10 +89,11 @@ class Answering:
 
     def stop(self) -> None:
         """Close its input and wait; a process that does not go is killed."""
-        assert self._process.stdin is not None
+        assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
         try:
             self._process.wait(GOODBYE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process.stdout.close()

@@ -8,8 +8,8 @@ import pytest
 from redis import Redis
 
 from console.adapters.media import MediaNodes, MediaRefused, MediaTimeout, NoMediaNode
-from tests.servers import short_folder
-from tests.worker.media.nodes import RunningNode, redis_of_its_own, running_node
+from tests.servers import redis_of_its_own, short_folder
+from tests.worker.media.nodes import RunningNode, running_node
 
 
 @pytest.fixture(params=[False, True], ids=["bytes", "text"])

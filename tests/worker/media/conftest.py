@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import short_folder
-from tests.worker.media.nodes import Desk, RunningNode, peers_on_loopback, redis_of_its_own, running_node
+from tests.servers import redis_of_its_own, short_folder
+from tests.worker.media.nodes import Desk, RunningNode, peers_on_loopback, running_node
 
 
 @pytest.fixture(scope="module")

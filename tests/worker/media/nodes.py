@@ -17,9 +17,8 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from console.adapters import redis_server
 from console.adapters.media import MediaNodes
-from tests.servers import ends_with_us, short_folder
+from tests.servers import ends_with_us
 from worker.media.hosts import gather_only_on
 
 LOOPBACK = "127.0.0.1"
@@ -109,16 +108,6 @@ def wait_until(true: Callable[[], Any], patience: float = PATIENCE) -> Any:
             raise TimeoutError
         time.sleep(0.02)
     return value
-
-
-@contextmanager
-def redis_of_its_own() -> Iterator[str]:
-    with short_folder() as folder:
-        running = redis_server.start(folder / "data", folder / "redis.sock", in_child=ends_with_us())
-        try:
-            yield running.url
-        finally:
-            running.stop()
 
 
 @contextmanager
