@@ -3,10 +3,11 @@
 Flask-SocketIO's plain way puts each message into each socket's queue and wakes a greenlet for it, which packs it anew. Under eventlet `use`
 puts a `Line` between python-engineio's socket and its websocket: rooms, access, events and the pub/sub between processes stay as they are.
 What it leans on in the libraries is tried at the start; is a part not there, the plain way remains. A websocket of another kind than
-expected (TLS in this process, an older protocol) keeps the plain way too. docs/decisions/0015 says what it brings.
+expected (TLS in this process, an older protocol) keeps the plain way too, and so does a browser that polls or began by polling.
+docs/decisions/0015 says what it brings.
 """
 
-import _socket  # the class under every kind of socket: whoever has its own `send` (TLS) is no plain one
+import _socket  # what is under every kind of socket: whoever has its own `send` (TLS) is no plain one
 import socket
 import struct
 import time
@@ -49,16 +50,17 @@ def frame(packet: Any) -> bytes:
 class Line:
     """The way to one browser. Takes the place of three methods of its Engine.IO socket."""
 
-    __slots__ = ("_broken", "_lines", "_lock", "_queue", "_waiting", "_write", "_ws", "socket")
+    __slots__ = ("_broken", "_lines", "_lock", "_queue", "_taken", "_waiting", "_write", "_ws", "socket")
 
     def __init__(self, lines: "Lines", engine_socket: Any, ws: Any) -> None:
         self.socket, self._ws, self._lines = engine_socket, ws, lines
         self._queue, self._waiting = engine_socket.queue, engine_socket.queue.queue
         self._lock, self._write, self._broken = ws._sendlock, ws.socket.fd.send, False
+        self._taken = False  # the socket's own writer has a message in hand
         engine_socket.send, engine_socket.poll, engine_socket.schedule_ping = self.send, self.poll, self.schedule_ping
 
     def send(self, packet: Any) -> None:
-        if self._waiting or self._lock.locked():  # it comes after what is under way
+        if self._waiting or self._taken or self._lock.locked():  # it comes after what is under way
             self._put(packet)
             return
         whole = frame(packet)
@@ -70,12 +72,14 @@ class Line:
         except OSError:
             return  # it is gone; who reads from it is told so as well
         if written < len(whole):
-            self._lock.acquire(blocking=False)
+            self._lock.acquire(blocking=False)  # never waits: it was not locked
             runtime.spawn(self._finish, whole[written:])
 
     def poll(self) -> list[Any]:
         """What is to be written next. Without a limit of time: that nothing waits says nothing about the browser."""
+        self._taken = False
         packet = self._queue.get()
+        self._taken = True
         self._queue.task_done()
         return [] if packet is None else [packet]
 
@@ -92,8 +96,8 @@ class Line:
     def _put(self, packet: Any) -> None:
         if self._broken:
             return
-        size = sum(len(each.encode()) for each in self._waiting if each is not None)
-        if len(self._waiting) >= MOST_MESSAGES or size + len(packet.encode()) > MOST_BYTES:
+        size = sum(len(frame(each)) for each in self._waiting if each is not None)
+        if len(self._waiting) >= MOST_MESSAGES or size + len(frame(packet)) > MOST_BYTES:
             log.warning("slow_browser_sent_away", messages=len(self._waiting), size=size)
             self._break()
         else:
@@ -121,13 +125,17 @@ class Lines:
         self._eio, self._websocket_class = eio, websocket_class
         self._plain: Callable[..., Any] = eio._async["websocket"]
         self._due: deque[tuple[float, Line]] = deque()
+        self._told: set[str] = set()  # kinds of websockets that were a surprise
 
     def websocket(self, handler: Any, server: Any) -> Callable[..., Any]:
         """What python-engineio makes for each websocket: a WSGI application that calls ``handler`` with the open websocket."""
 
         def on_line(ws: Any) -> Any:
-            if self._is_plain(ws) and isinstance(getattr(handler, "__self__", None), EngineSocket):
-                Line(self, handler.__self__, ws)
+            engine_socket = getattr(handler, "__self__", None)
+            if not (isinstance(engine_socket, EngineSocket) and self.is_plain(ws)):
+                self._tell_once(ws)
+            elif not engine_socket.connected:  # else it polled until now, and is not to be written to before it agreed
+                Line(self, engine_socket, ws)
             return handler(ws)
 
         app = self._plain(on_line, server)
@@ -148,46 +156,80 @@ class Lines:
             while self._due and self._due[0][0] <= now:
                 self._due.popleft()[1].ping()
 
-    def _is_plain(self, ws: Any) -> bool:
+    def is_plain(self, ws: Any) -> bool:
         fd = getattr(getattr(ws, "socket", None), "fd", None)
         return (
             type(ws) is self._websocket_class
             and not ws.client
             and isinstance(fd, _socket.socket)
             and type(fd).send is _socket.socket.send
+            and fd.gettimeout() == 0  # seconds that writing may wait
         )
+
+    def _tell_once(self, ws: Any) -> None:
+        kind = f"{type(ws).__name__} on {type(getattr(getattr(ws, 'socket', None), 'fd', None)).__name__}"
+        if kind not in self._told:
+            self._told.add(kind)
+            log.warning("plain_browser", kind=kind)
 
 
 def use(server: Any, websocket_class: Any) -> bool:
     """From now on the browsers of ``server`` (Socket.IO's, on eventlet) are written to straight; False: the plain way remains."""
-    if missing := list(_missing(server.eio, websocket_class)):
+    eio = server.eio
+    lines = Lines(eio, websocket_class)
+    if missing := _missing(eio, lines, websocket_class):
         log.error("plain_broadcast", missing=missing)
         return False
-    lines = Lines(server.eio, websocket_class)
-    server.eio._async = {**server.eio._async, "websocket": lines.websocket}
-    server.eio.start_service_task = (
-        False  # it looks at every socket in turn for pings that were not answered: reading times out by itself
-    )
+    eio._async = {**eio._async, "websocket": lines.websocket}
+    if eio.transports == ["websocket"]:
+        eio.start_service_task = (
+            False  # it looks at every socket in turn for unanswered pings: reading times out itself
+        )
     runtime.spawn(lines.keep_pinging)
     return True
 
 
-def _missing(eio: Any, websocket_class: Any) -> Iterator[str]:
+def _missing(eio: Any, lines: Lines, websocket_class: Any) -> list[str]:
     """Everything the lines lean on that is not there, or not as it was."""
-    engine_socket, ws = EngineSocket(eio, "tried"), websocket_class(None, {}, 13)
+    ours, theirs = (socket.socket(fileno=each.detach()) for each in _socket.socketpair())  # as a listener makes them
+    try:
+        engine_socket, ws = EngineSocket(eio, "tried"), websocket_class(ours, {}, 13)
+        return list(_unknown(eio, engine_socket, ws)) or list(_untrue(lines, engine_socket, ws, theirs))
+    except Exception as error:  # a newer library may do anything
+        return [f"{type(error).__name__}: {error}"]
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def _unknown(eio: Any, engine_socket: Any, ws: Any) -> Iterator[str]:
     for name, thing, attributes in (
-        ("engineio.Server", eio, ("_async", "start_service_task", "ping_interval")),
-        ("engineio.Socket", engine_socket, ("send", "poll", "schedule_ping", "last_ping", "closing", "closed", "_websocket_handler")),
+        ("engineio.Server", eio, ("_async", "start_service_task", "ping_interval", "transports")),
+        ("engineio.Socket", engine_socket, ("send", "poll", "schedule_ping", "last_ping", "connected", "closing", "closed")),
+        ("engineio.Socket._websocket_handler", getattr(engine_socket, "_websocket_handler", None), ("__self__",)),
         ("Queue", engine_socket.queue, ("queue", "get", "put", "task_done")),
         ("WebSocket", ws, ("_sendlock", "_pack_message", "socket", "client")),
         ("Semaphore", getattr(ws, "_sendlock", None), ("acquire", "release", "locked")),
         ("Packet", PING, ("encode", "__dict__")),
     ):  # fmt: skip
         yield from (f"{name}.{attribute}" for attribute in attributes if not hasattr(thing, attribute))
-    if "websocket" not in getattr(eio, "_async", {}):
-        yield "engineio.Server._async[websocket]"
     if not isinstance(getattr(engine_socket.queue, "queue", None), deque):
         yield "Queue.queue: a deque"
-    pack = getattr(ws, "_pack_message", None)
-    if pack is not None and any(pack(message, masked=False) != packed(message) for message in TRIED):
+
+
+def _untrue(lines: Lines, engine_socket: Any, ws: Any, theirs: socket.socket) -> Iterator[str]:
+    """A line is tried on a websocket whose other end is ``theirs``."""
+    if any(ws._pack_message(message, masked=False) != packed(message) for message in TRIED):
         yield "WebSocket._pack_message: the same bytes"
+    if not lines.is_plain(ws):
+        yield "WebSocket.socket.fd: a socket that never waits"
+        return
+    theirs.setblocking(False)
+    Line(lines, engine_socket, ws)
+    engine_socket.send(PING)
+    if theirs.recv(64) != packed("2") or engine_socket.queue.queue:
+        yield "engineio.Socket.send: straight to the socket"
+    ws._sendlock.acquire(blocking=False)
+    engine_socket.send(PING)
+    if not ws._sendlock.locked() or list(engine_socket.queue.queue) != [PING] or engine_socket.poll() != [PING]:
+        yield "Semaphore.locked, Queue.get: what is sent meanwhile waits"
