@@ -93,8 +93,7 @@ def judge(session_no: str, verdict: str) -> ResponseReturnValue:
     sign (several) and words. ``then``: what follows, see acts.afterwards. The next page says what happened.
     """
     try:
-        _judge(session_no, verdict)
-        flash(_said(session_no), "ok")
+        flash(_said(_judge(session_no, verdict)), "ok")
         if not acts.afterwards(_fence(), request.form.get("then", "")):
             flash("现在没有人排队，您仍在线。", "act")
     except TooLong as refused:
@@ -121,24 +120,23 @@ def again_with(refused: TooLong, dialog: str) -> dict[str, Any]:
     return {"dialog": dialog, "field": refused.field, "typed": typed}
 
 
-def _judge(session_no: str, verdict: str) -> None:
+def _judge(session_no: str, verdict: str) -> VideoSession:
     form, note = request.form, request.form.get("internal_note", "")
     if verdict == "pass":
-        acts.pass_video(_fence(), session_no, note)
-    elif verdict == "technical-failure":
-        acts.technical_failure(_fence(), session_no, form.get("why", ""), note)
-    elif verdict == "reject":
-        acts.reject(_fence(), session_no, form.getlist("reason"), form.get("remark", ""), note)
-    elif verdict == "suspect":
-        acts.suspect(_fence(), session_no, form.getlist("sign"), form.get("words", ""))
-    else:
-        raise NotFound
+        return acts.pass_video(_fence(), session_no, note)
+    if verdict == "technical-failure":
+        return acts.technical_failure(_fence(), session_no, form.get("why", ""), note)
+    if verdict == "reject":
+        return acts.reject(_fence(), session_no, form.getlist("reason"), form.get("remark", ""), note)
+    if verdict == "suspect":
+        return acts.suspect(_fence(), session_no, form.getlist("sign"), form.get("words", ""))
+    raise NotFound
 
 
-def _said(session_no: str) -> str:
-    """What became of the call, for the page after it."""
+def _said(judged: VideoSession) -> str:
+    """What became of the call, for the page after it: whoever judged it reads this, also who may not see the case any more."""
     with reading() as session:
-        call = acts.my_call(session, session_no)
+        call = session.get_one(VideoSession, judged.id)
         name, verdict = call.case.investor.name, call.verdict
         lasted = int((call.ended_at - call.started_at).total_seconds()) if call.ended_at else 0
     words = {

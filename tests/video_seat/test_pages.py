@@ -10,17 +10,19 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from console import db
+from console.access import Me, may_see
 from console.cases.models import Case, Status
+from console.people.models import Branch
 from console.portal.steps import video
 from console.queues import seats
 from console.queues import service as queues
-from console.queues.models import SeatState
+from console.queues.models import OverflowRule, Seat, SeatState
 from console.video_seat.models import CheckResult, Verdict, VideoSession
 from console.video_seat.service import check_fields, mark, pass_video, reject
 from tests.queues.given import at_the_video, online, to_the_video
 from tests.video_seat.given import all_in_order, answered, at, talking
 from tests.video_seat.node import PretendNode
-from tests.world import investor_named, stamp
+from tests.world import investor_named, staff_named, stamp
 
 pytestmark = pytest.mark.databases("postgresql")
 StaffPage = Callable[[str], FlaskClient]
@@ -122,6 +124,30 @@ def test_a_verdict_by_form_ends_the_call_and_says_so(as_staff: StaffPage, node: 
         assert session.get_one(VideoSession, call.id).verdict is Verdict.REJECTED
         assert session.get_one(Case, call.case_id).rejections[-1].remark == "请重拍"
     assert node.has_ended(call.session_no)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sent", "told"),
+    [
+        ("reject", {"reason": "id_photo_blurred"}, "周晚晴：已驳回"),
+        ("technical-failure", {"why": "no_sound"}, "投资者已回到队首"),
+        ("suspect", {"sign": "prompted"}, "周晚晴：已报班长"),
+    ],
+)
+def test_who_answered_from_another_branch_is_told_what_became_of_the_call_and_gets_what_was_to_follow(
+    as_staff: StaffPage, node: PretendNode, verdict: str, sent: dict[str, str], told: str
+) -> None:
+    with db.transaction() as session:
+        here, there = (session.scalars(select(Branch).where(Branch.code == code)).one() for code in ("SH01", "HZ01"))
+        session.add(OverflowRule(branch=here, to_branch=there, after_minutes=5))
+        call = talking(session, username="hangzhou")
+    client = as_staff("hangzhou")
+    assert told in judged(client, node, call, verdict, then="break", **sent)
+    with db.reading() as session:
+        assert not may_see(
+            Me(staff=staff_named(session, "hangzhou"), investor_id=None), session.get_one(Case, call.case_id)
+        )
+        assert session.scalars(select(Seat)).one().state is SeatState.BREAK
 
 
 @pytest.mark.parametrize(
