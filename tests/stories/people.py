@@ -11,7 +11,7 @@ from console.config import Settings
 from console.seed import DEMO_BROKER_NO, DEMO_PASSWORD, DemoInvestor
 from worker.robots import eyes, pictures
 
-from .stage import Pictures, Running
+from .stage import LOW, Pictures, Running
 
 NETWORK = re.compile("良好|较慢")  # either will do: this machine may be busy
 SLOWLY = 20_000  # ms: what waits for a job or for a call
@@ -295,6 +295,15 @@ class Staff:
 
     def shot(self, what: str) -> None:
         self.pictures.take(self.page, f"desk-{what}")
+
+    def shot_low_too(self, what: str) -> None:
+        """As it is, and on the lowest screen that a desk has."""
+        self.shot(what)
+        usual = self.page.viewport_size
+        self.page.set_viewport_size(LOW)  # type: ignore[arg-type]
+        assert self.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), what
+        self.shot(f"{what}-low")
+        self.page.set_viewport_size(usual)  # type: ignore[arg-type]
 
     def button(self, name: str | re.Pattern[str]) -> Locator:
         return self.page.get_by_role("button", name=name)

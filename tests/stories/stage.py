@@ -22,6 +22,7 @@ from tests.servers import short_folder
 READY_WITHIN = 60.0  # seconds
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1440, "height": 900}
+LOW = {"width": 1280, "height": 720}
 
 
 class NotRunning(AssertionError):

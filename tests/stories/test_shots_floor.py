@@ -40,10 +40,7 @@ def test_waiting_people_are_sent_elsewhere(
     fang = Staff(open_page(desktops, DESKTOP), "fangyi", pictures)
     fang.sign_in("/board")
     expect(fang.page.get_by_text("求助班长").first).to_be_visible(timeout=SLOWLY)
-    fang.shot("board-help")
-    fang.page.set_viewport_size({"width": 1280, "height": 720})
-    fang.shot("board-help-small")
-    fang.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    fang.shot_low_too("board-help")
     fang.page.get_by_role("link", name="去处理").click()
     row = fang.page.get_by_role("row").filter(has_text="周晚晴")
     expect(row).to_be_visible(timeout=SLOWLY)
