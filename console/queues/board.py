@@ -102,12 +102,14 @@ class BranchLine:
 
 @dataclass
 class HalfHour:
-    """From ``begins`` on: who came, who was answered, and the longest that somebody who came then has waited, in seconds."""
+    """From ``begins`` on: who came, who was answered, and the longest that somebody who came then has waited, in seconds; None: nobody
+    came.
+    """
 
     begins: datetime
     arrived: int = 0
     answered: int = 0
-    longest: float = 0.0
+    longest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,8 @@ def _arrivals(
         line.within += within
         line.decided += answered + gave_up
         half_hour.arrived += arrived
-        half_hour.longest = max(half_hour.longest, longest or 0.0)
+        if longest is not None:
+            half_hour.longest = max(half_hour.longest or 0.0, longest)
 
 
 def _calls(session: Session, lines: dict[int, Line], slots: dict[int, HalfHour], since: datetime, at: datetime) -> None:

@@ -79,7 +79,7 @@ def test_a_chosen_time_is_kept_for_three_minutes_and_full_for_everybody_else_unt
     (wanted,) = offered(investor, case_no)[-1:]
     other, theirs = as_investor("许砚青"), case_at_the_video("许砚青")
     held = investor.post(f"/case/{case_no}/appointment/hold", data={"slot": wanted}, follow_redirects=True)
-    assert re.search(r"已为您保留 3 分钟，至 \d\d:\d\d:\d\d", held.text) and "确认预约" in held.text
+    assert re.search(r'已为您保留 3 分钟，至 <b class="num">\d\d:\d\d:\d\d</b>', held.text) and "确认预约" in held.text
     assert wanted not in offered(other, theirs)
     for act in ("/hold", ""):
         refused = other.post(f"/case/{theirs}/appointment{act}", data={"slot": wanted})

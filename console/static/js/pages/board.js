@@ -84,7 +84,7 @@ let chart = null;
 
 function numbers() {
   const rows = [...board.querySelectorAll("[data-numbers] tbody tr")].map((row) => row.dataset);
-  return ["begins", "arrived", "answered", "longest"].map((name) => rows.map((row) => Number(row[name])));
+  return ["begins", "arrived", "answered", "longest"].map((name) => rows.map((row) => (name in row ? Number(row[name]) : null)));
 }
 
 const colour = (name) => getComputedStyle(board).getPropertyValue(name).trim();
@@ -100,7 +100,7 @@ function made() {
       ...room(),
       legend: { show: false },
       cursor: { show: false },
-      scales: { x: { time: false, range: (_chart, min, max) => [min - 1800, max + 1800] }, y: { range: most(4) }, minutes: { range: most(5) } },
+      scales: { x: { time: false, range: ({ data: [begins] }) => [begins[0] - 1800, begins.at(-1) + 1800] }, y: { range: most(4) }, minutes: { range: most(5) } },
       axes: [
         { ...axis, grid: { show: false }, size: 26, space: 56, incrs: [1800, 3600, 7200, 10800, 14400], values: (_chart, at) => at.map((each) => HOUR.format(each * 1000)) },
         { ...axis, space: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
