@@ -91,14 +91,18 @@ def _answer(fence: int, claim: Callable[[Session, Seat, Stamp], Ticket | None]) 
 
 
 def my_call(session: Session, session_no: str) -> VideoSession:
-    """The call of this number if it is the asking witness's own; else a 404 like any other. Raises TakenOver when it was theirs."""
+    """The call of this number if it is the asking witness's own; else a 404 like any other. Raises TakenOver when it was theirs,
+    CallOver when its case was open to them for the length of the call and is shut again.
+    """
     call = session.scalar(
         select(VideoSession).where(VideoSession.session_no == session_no, VideoSession.witness_id == my_staff().id)
     )
     if call is None and (handed := handover.from_me(session, session_no, my_staff().id)) is not None:
         raise seats.TakenOver(session_no, text=handover.words(handed))
-    if call is None or not may_see(me(), call.case):
+    if call is None:
         raise NotFound
+    if not may_see(me(), call.case):
+        raise NotFound if call.ended_at is None else service.CallOver(session_no)
     return call
 
 

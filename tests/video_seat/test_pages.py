@@ -142,7 +142,10 @@ def test_who_answered_from_another_branch_is_told_what_became_of_the_call_and_ge
         session.add(OverflowRule(branch=here, to_branch=there, after_minutes=5))
         call = talking(session, username="hangzhou")
     client = as_staff("hangzhou")
-    assert told in judged(client, node, call, verdict, then="break", **sent)
+    form = {"fence": fence_of(html(client, "/seat")), "then": "break"} | sent
+    for said in (told, "通话已经结束"):
+        assert said in client.post(f"/seat/call/{call.session_no}/{verdict}", data=form, follow_redirects=True).text
+    assert node.has_ended(call.session_no)
     with db.reading() as session:
         assert not may_see(
             Me(staff=staff_named(session, "hangzhou"), investor_id=None), session.get_one(Case, call.case_id)
