@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import structlog
 from flask import Flask, abort, current_app, g, redirect, request, session, url_for
 from flask_socketio import ConnectionRefusedError, disconnect
+from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -33,6 +34,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 COOKIE = "sign_in"
 DOORS = "console.doors"  # in the environment of a socket: namespace to the `Door` it was opened by
 log = structlog.get_logger()
+csrf = CSRFProtect()
 INVESTORS_OWN = frozenset({Kind.ID_FRONT, Kind.ID_BACK, Kind.SIGNATURE, Kind.BANK_CARD, Kind.SCORE_REPORT})
 
 

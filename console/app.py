@@ -9,7 +9,7 @@ import redis
 import socketio as python_socketio
 import structlog
 from flask import Flask, jsonify, render_template, request
-from flask_wtf.csrf import CSRFError, CSRFProtect
+from flask_wtf.csrf import CSRFError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import text
@@ -24,6 +24,7 @@ from console import (
     admin,
     agreements,
     board,
+    counter,
     db,
     desk,
     jobs,
@@ -51,7 +52,6 @@ MAX_REQUEST = 40 * 1024 * 1024  # bytes: one photo of a modern phone with room t
 MOST_TO_REDIS, REDIS_PATIENCE = 64, 10  # connections of a process; seconds until one comes free
 PAGES = (400, 403, 404, 409, 413, 422, 429, 500, 503)  # templates/errors/
 SAID = {413: "文件太大，没有上传。请用普通拍照模式重新拍照，或换一张照片。"}
-csrf = CSRFProtect()
 POLICY = {
     "default-src": "'self'",
     "script-src": "'self'",
@@ -83,6 +83,7 @@ def open_house(settings: Settings) -> redis.Redis:
     )
     jobs.connect(client)
     review.listen()
+    counter.listen()
     return client
 
 
@@ -101,10 +102,10 @@ def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
     )
     app.extensions["settings"] = settings
     app.extensions["redis"] = open_house(settings)
-    csrf.init_app(app)
+    access.csrf.init_app(app)
     access.guard(app)
     register_filters(app)
-    for part in (static_files, desk, portal, video_seat, board, review, agreements, admin):
+    for part in (static_files, desk, portal, video_seat, board, review, counter, agreements, admin):
         part.register(app)
     _answer_problems(app)
     _add_headers(app, settings)

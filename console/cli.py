@@ -129,6 +129,20 @@ def verify() -> None:
 
 
 @main.command()
+@click.argument("mood", type=click.Choice(["work", "down", "refuse", "later"]))
+def counter(mood: str) -> None:
+    """Tell the development counter system how to answer from now on."""
+    from console.adapters.counter import Mood
+    from console.app import open_house
+    from console.counter.service import development
+
+    settings = _settings()
+    open_house(settings)
+    development(settings).tell(Mood(mood))
+    click.echo(f"the development counter system: {mood}")
+
+
+@main.command()
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="Replay the tickets of this day on …")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="… until this one. Default: the same day.")
 @click.option("--branch", help="Code of the branch to replay. Default: all of them as one queue.")

@@ -11,6 +11,8 @@
 ``CONSOLE_SECRET_KEY``     signs the session cookies; default made once in ``keys/``
 ``CONSOLE_SMS``            ``development`` (default: messages go to a page) or ``http`` (a gateway)
 ``CONSOLE_SMS_URL/_KEY``   the gateway's address and the key that signs for it (console/adapters/sms.py)
+``CONSOLE_COUNTER``        ``development`` (a counter system of our own that grants everything) or ``http``
+``CONSOLE_COUNTER_URL/_KEY``  the bridge's address and the key that both sign with (console/adapters/counter.py)
 ``CONSOLE_MEDIA_HOST``     the address on which the media node takes calls (default 127.0.0.1)
 ``CONSOLE_RING``           seconds after 接通 within which the witness's line must stand, else the seat goes to 小休 (default 20)
 ``CONSOLE_COME``           seconds after 接通 within which the investor must agree to the recording (default 90)
@@ -48,6 +50,7 @@ from urllib.parse import quote, urlsplit
 
 LONGEST_SOCKET_PATH = 107  # bytes; sockaddr_un.sun_path less its final zero
 SMS_ADAPTERS = ("development", "http")
+COUNTER_ADAPTERS = ("development", "http")
 TURN_URL = re.compile(r"turns?:(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(\?transport=(udp|tcp))?")
 AFTER_DROP = ("resume", "restart")
 SLOTS = ("15", "10", "20", "30", "60")  # minutes; whole slots make up every hour
@@ -99,6 +102,9 @@ class Settings:
     sms: str = "development"
     sms_url: str = ""
     sms_key: str = field(default="", repr=False)
+    counter: str = "development"
+    counter_url: str = ""
+    counter_key: str = field(default="", repr=False)
     media_host: str = "127.0.0.1"
     ring: timedelta = timedelta(seconds=20)
     come: timedelta = timedelta(seconds=90)
@@ -142,6 +148,9 @@ class Settings:
             sms=_sms(environ),
             sms_url=environ.get("CONSOLE_SMS_URL") or "",
             sms_key=environ.get("CONSOLE_SMS_KEY") or "",
+            counter=_counter(environ),
+            counter_url=environ.get("CONSOLE_COUNTER_URL") or "",
+            counter_key=environ.get("CONSOLE_COUNTER_KEY") or "",
             media_host=environ.get("CONSOLE_MEDIA_HOST") or "127.0.0.1",
             ring=timedelta(seconds=_number(environ, "CONSOLE_RING", 20, 5, 300)),
             come=timedelta(seconds=_number(environ, "CONSOLE_COME", 90, 20, 600)),
@@ -181,6 +190,9 @@ class Settings:
             "CONSOLE_SMS": self.sms,
             "CONSOLE_SMS_URL": self.sms_url,
             "CONSOLE_SMS_KEY": self.sms_key,
+            "CONSOLE_COUNTER": self.counter,
+            "CONSOLE_COUNTER_URL": self.counter_url,
+            "CONSOLE_COUNTER_KEY": self.counter_key,
             "CONSOLE_MEDIA_HOST": self.media_host,
             "CONSOLE_RING": str(int(self.ring.total_seconds())),
             "CONSOLE_COME": str(int(self.come.total_seconds())),
@@ -311,6 +323,18 @@ def _sms(environ: Mapping[str, str]) -> str:
             )
         if not environ.get("CONSOLE_SMS_KEY"):
             raise ConfigError("CONSOLE_SMS_KEY: CONSOLE_SMS=http needs the key that signs for the gateway")
+    return adapter
+
+
+def _counter(environ: Mapping[str, str]) -> str:
+    adapter = _one_of(environ, "CONSOLE_COUNTER", COUNTER_ADAPTERS)
+    if adapter == "http":
+        if urlsplit(environ.get("CONSOLE_COUNTER_URL") or "").scheme not in ("http", "https"):
+            raise ConfigError(
+                "CONSOLE_COUNTER_URL: CONSOLE_COUNTER=http needs the bridge's address, like https://counter.example.com/orders"
+            )
+        if not environ.get("CONSOLE_COUNTER_KEY"):
+            raise ConfigError("CONSOLE_COUNTER_KEY: CONSOLE_COUNTER=http needs the key that both sides sign with")
     return adapter
 
 

@@ -23,6 +23,7 @@ class Job(StrEnum):
     PROCESS_PHOTO = "worker.documents.process_photo"
     READ_CARD = "worker.ocr.read_card"
     KEEP_RECORDING = "worker.recordings.keep"
+    REPORT = "worker.counter.report"
     SWEEP = "worker.sweep.sweep"
     MAKE_VIEW = "worker.view.make"
 

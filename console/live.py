@@ -99,6 +99,11 @@ def tasks_changed(branch_id: int) -> None:
     _emit("tasks", {"branch": branch_id}, branch_room(branch_id), REVIEW)
 
 
+def deliveries_changed(branch_id: int) -> None:
+    """The counter system answered, or somebody had it asked again."""
+    _emit("deliveries", {"branch": branch_id}, branch_room(branch_id), REVIEW)
+
+
 def _emit(event: str, data: dict[str, Any], room: str, namespace: str) -> None:
     try:
         if _speaker:

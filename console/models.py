@@ -3,6 +3,7 @@
 from console.agreements import models as agreements
 from console.cases import models as cases
 from console.certificates import models as certificates
+from console.counter import models as counter
 from console.evidence import models as evidence
 from console.people import models as people
 from console.queues import models as queues
@@ -10,4 +11,15 @@ from console.queues import promises
 from console.review import models as review
 from console.video_seat import models as video_seat
 
-__all__ = ["agreements", "cases", "certificates", "evidence", "people", "promises", "queues", "review", "video_seat"]
+__all__ = [
+    "agreements",
+    "cases",
+    "certificates",
+    "counter",
+    "evidence",
+    "people",
+    "promises",
+    "queues",
+    "review",
+    "video_seat",
+]

@@ -6,12 +6,13 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import OperationalError, TimeoutError
 
-from console import live
+from console import jobs, live
 from console.businesses.steps import Step
 from console.cases.models import Case, Status
 from console.cases.trail import Happening, case_moved, standing_at
 from console.cases.transitions import Action
 from console.db import reading
+from console.jobs import Job
 from console.queues import news
 from console.queues import service as queues
 
@@ -67,6 +68,14 @@ def tell_of_urgency(case: Case, step: Step | None) -> None:
     live.urgency_decided(case.case_no)
 
 
+def report_to_counter(case: Case, step: Step | None) -> None:
+    jobs.enqueue(Job.REPORT, case_id=case.id)
+
+
+def tell_of_report(case: Case, step: Step | None) -> None:
+    live.deliveries_changed(case.branch_id)
+
+
 Reaction = Callable[[Case, Step | None], None]  # ``step``: where it stands
 REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.FINISH_STEP: (tell_investor, tell_reviewers_of_arrival),
@@ -78,7 +87,7 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.PASS_VIDEO: (tell_investor, tell_reviewers_of_arrival),
     Action.SUSPECT: (tell_investor, tell_supervisors),
     Action.RELEASE: (tell_investor, tell_queues, tell_supervisors),
-    Action.APPROVE: (tell_investor, tell_reviewers),
+    Action.APPROVE: (tell_investor, tell_reviewers, report_to_counter),
     Action.REJECT: (tell_investor, tell_reviewers, tell_supervisors),
     Action.REFUSE: (tell_investor, tell_reviewers, tell_supervisors),
     Action.ABANDON: (tell_investor, tell_queues),
@@ -94,6 +103,9 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Happening.HELP_ASKED: (ring_for_help,),
     Happening.HELP_ANSWERED: (help_came,),
     Happening.TAKEN_OVER: (help_came,),
+    Happening.COUNTER_DONE: (tell_investor, tell_of_report),
+    Happening.COUNTER_REFUSED: (tell_of_report,),
+    Happening.COUNTER_ASKED_AGAIN: (report_to_counter, tell_of_report),
     Happening.TASK_CLAIMED: (tell_reviewers,),
     Happening.TASK_RELEASED: (tell_reviewers,),
     Happening.TASK_REDATED: (tell_reviewers,),

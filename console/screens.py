@@ -91,6 +91,9 @@ RAIL = (
     Place("held", "核实", "flag", "video_seat.held", (Role.SUPERVISOR,), "video_seat.held_waiting"),
     Place("board", "看板", "chart-bar", "board.page", (Role.SUPERVISOR, Role.ADMIN)),
     Place("review", "复核", "clipboard-check", "review.tasks", (Role.REVIEWER, Role.SUPERVISOR)),
+    Place(
+        "counter", "报送", "building-bank", "counter.deliveries", (Role.REVIEWER, Role.SUPERVISOR), "counter.waiting"
+    ),
     Place("agreements", "协议", "file-text", "agreements.index", (Role.ADMIN,)),
     Place("registers", "登记", "database", "admin.index", (Role.ADMIN,)),
 )

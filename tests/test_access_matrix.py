@@ -37,6 +37,7 @@ ROUTES: dict[str, object] = {
     "static healthz desk.sign_in desk.enter": "public",
     "portal.entrance portal.broker portal.privacy portal.sign_in portal.enter portal.send_code portal.prove": "public",
     "portal.new_captcha portal.captcha_picture portal.captcha_sound portal.sms_outbox": "public",
+    "counter.result": "public",  # signed by the counter system's key
     # whoever is signed in; the object decides
     "desk.evidence": "signed_in",
     # investors, their own cases
@@ -62,6 +63,7 @@ ROUTES: dict[str, object] = {
     "board.page board.parts board.suggested": {SUPERVISOR, ADMIN},
     "review.tasks review.take_next review.case review.claim review.renew review.release": COUNTER,
     "review.approve review.reject review.chapters review.captions review.verified": COUNTER,
+    "counter.deliveries counter.waiting counter.again": COUNTER,
     "agreements.index agreements.publish": {ADMIN},
     "agreements.version": EVERY_STAFF,
     "admin.index admin.static": {ADMIN},

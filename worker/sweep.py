@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from console import live
 from console.cases.models import Case
+from console.counter import service as counter
 from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.evidence import store
@@ -46,6 +47,7 @@ CARDS_OF = timedelta(days=1)  # what could not be read in a day is left to peopl
 RECORDING_PATIENCE = timedelta(seconds=60)
 STRAY_AFTER = timedelta(days=1)
 OUTDATED_AFTER = timedelta(hours=2)  # who was looking at the old film when the new one came is through with it
+MOST_REPORTS = 200  # in one sweep; the rest with the next one
 MOST_MESSAGES = 40  # in one sweep: a gateway that hangs does not keep the next one waiting for hours
 KEPT_PROOF = timedelta(days=2)  # captchas and SMS codes, long expired, but still counted against the limits of a day
 TAKE = re.compile(r"(?P<side>[a-z]+)-(?P<segment>\d+)\.webm")
@@ -60,6 +62,7 @@ def sweep() -> None:
     parts: tuple[Callable[[datetime], int], ...] = (
         photos,
         cards,
+        reports,
         orphans,
         recordings,
         broken_calls,
@@ -121,6 +124,14 @@ def cards(now: datetime) -> int:
         ]
     asked = {ids.get("evidence_id") for ids in pending(Job.READ_CARD)} if unread else set()
     return sum(enqueue(Job.READ_CARD, evidence_id=each) for each in unread if each not in asked)
+
+
+def reports(now: datetime) -> int:
+    """Approved cases whose report to the counter system is due: for how many it was asked again."""
+    with reading() as session:
+        waiting = counter.due(session, now, MOST_REPORTS)
+    asked = {ids.get("case_id") for ids in pending(Job.REPORT)} if waiting else set()
+    return sum(enqueue(Job.REPORT, case_id=each) for each in waiting if each not in asked)
 
 
 def recordings(now: datetime) -> int:

@@ -4,16 +4,13 @@ The gateway protocol is the least that every provider's bridge can speak::
 
     POST <url>
     Content-Type: application/json
-    X-Timestamp: 1763600000                  seconds since 1970
-    X-Signature: hex HMAC-SHA256(key, timestamp + "." + body)
+    X-Timestamp, X-Signature                see signed.py
 
     {"id": "5f0c…", "phone": "13800008000", "text": "…"}
 
 Any 2xx means taken over. ``id`` is the same when a message is tried again: the gateway sends it once.
 """
 
-import hashlib
-import hmac
 import json
 import time
 import urllib.request
@@ -25,6 +22,7 @@ from urllib.error import URLError
 import structlog
 
 from console import runtime
+from console.adapters import signed
 
 log = structlog.get_logger()
 TRIES = 3
@@ -64,10 +62,7 @@ class HttpSms:
         log.error("sms_given_up")
 
     def _signed(self, body: bytes) -> urllib.request.Request:
-        moment = str(int(time.time()))
-        signature = hmac.new(self._key, moment.encode() + b"." + body, hashlib.sha256).hexdigest()
-        headers = {"Content-Type": "application/json", "X-Timestamp": moment, "X-Signature": signature}
-        return urllib.request.Request(self._url, data=body, headers=headers)
+        return urllib.request.Request(self._url, data=body, headers=signed.headers(self._key, body, time.time()))
 
 
 class DevelopmentSms:

@@ -1,6 +1,6 @@
 """增开交易编码 (app manual, 2.1 to 2.8)."""
 
-from .steps import EVERYTHING, Business, Desk, SignInBy, Step, first_financial_code
+from .steps import EVERYTHING, Business, Desk, Record, SignInBy, Step, first_financial_code
 
 ADD_TRADING_CODE = Business(
     code="add_trading_code",
@@ -10,7 +10,13 @@ ADD_TRADING_CODE = Business(
     steps=(
         Step("photos", "上传照片"),
         Step("profile", "个人基本资料"),
-        Step("exchanges", "交易所选择", vouches_for=frozenset({"profile"}), learns=frozenset({"first_financial_code"})),
+        Step(
+            "exchanges",
+            "交易所选择",
+            vouches_for=frozenset({"profile"}),
+            learns=frozenset({"first_financial_code"}),
+            settles=Record.TRADING_CODES,
+        ),
         Step("score_reports", "成绩报告单", when=first_financial_code),
         Step("reading", "阅读相关协议", vouches_for=frozenset({"exchanges"})),
         Step(

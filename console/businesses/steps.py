@@ -38,11 +38,19 @@ def first_financial_code(facts: Facts) -> bool:
 EVERYTHING = frozenset({"*"})
 
 
+class Record(StrEnum):
+    """What the broker's records hold about an investor that a finished case may change."""
+
+    TRADING_CODES = "trading_codes"
+    SETTLEMENT_ACCOUNTS = "settlement_accounts"
+
+
 @dataclass(frozen=True)
 class Step:
     """``vouches_for``: keys of earlier steps whose content this step confirmed; it must be done again when they are.
 
-    ``learns``: names of the Facts that finishing this step records.
+    ``learns``: names of the Facts that finishing this step records. ``settles``: the broker's record that changes as entered at this
+    step once the case is approved and the counter system has carried it out.
     """
 
     key: str
@@ -51,6 +59,7 @@ class Step:
     when: Callable[[Facts], bool] = always
     vouches_for: frozenset[str] = frozenset()
     learns: frozenset[str] = frozenset()
+    settles: Record | None = None
 
     def vouches(self, key: str) -> bool:
         return self.vouches_for == EVERYTHING or key in self.vouches_for

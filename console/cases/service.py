@@ -1,5 +1,6 @@
 """Open a case, abandon it, keep what the investor has entered so far."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,11 @@ from .trail import Happening, write_line
 from .transitions import Action, UnknownReason, apply
 
 
-class AlreadyInFlight(Problem):
+class NotNow(Problem):
+    """Why an investor cannot begin a business at present: said where they see what is under way."""
+
+
+class AlreadyInFlight(NotNow):
     """若客户存在待完成业务，则无法进行其他业务操作."""
 
     status, code = 409, "already_in_flight"
@@ -29,6 +34,10 @@ class AlreadyInFlight(Problem):
         self.case = case
 
 
+UNSETTLED: list[Callable[[Session, Investor, str], NotNow | None]] = []
+"""What else keeps an investor from beginning a business (by its code): the last case of it is not in the records yet (counter)."""
+
+
 def in_flight(session: Session, investor_id: int) -> Case | None:
     return session.scalar(select(Case).where(Case.investor_id == investor_id, Case.status.not_in(ENDED)))
 
@@ -36,7 +45,7 @@ def in_flight(session: Session, investor_id: int) -> Case | None:
 def open_case(session: Session, investor: Investor, business_code: str, stamp: Stamp) -> Case:
     """The investor's case for this business: the one in flight if it is of this business, else a new one.
 
-    Raises AlreadyInFlight while a case of another business is in flight.
+    Raises AlreadyInFlight while a case of another business is in flight, or what UNSETTLED says.
     """
     if business_code not in BUSINESSES:
         raise KeyError(business_code)
@@ -44,6 +53,9 @@ def open_case(session: Session, investor: Investor, business_code: str, stamp: S
         if current.business_code != business_code:
             raise AlreadyInFlight(current)
         return current
+    for settling in UNSETTLED:
+        if problem := settling(session, investor, business_code):
+            raise problem
     case = Case(
         case_no=numbers.case_no(session, stamp.at),
         business_code=business_code,

@@ -71,6 +71,9 @@ class Happening(StrEnum):
     TASK_CLAIMED = "task_claimed"
     TASK_RELEASED = "task_released"
     TASK_REDATED = "task_redated"
+    COUNTER_DONE = "counter_done"
+    COUNTER_REFUSED = "counter_refused"
+    COUNTER_ASKED_AGAIN = "counter_asked_again"
     DATA_REVEALED = "data_revealed"
 
 
@@ -107,6 +110,9 @@ HAPPENING_TITLES = {
     Happening.TASK_CLAIMED: "领取复核任务",
     Happening.TASK_RELEASED: "退回复核任务",
     Happening.TASK_REDATED: "复核到期改时间",
+    Happening.COUNTER_DONE: "柜台办妥",
+    Happening.COUNTER_REFUSED: "柜台退回",
+    Happening.COUNTER_ASKED_AGAIN: "重新报送柜台",
     Happening.DATA_REVEALED: "查看完整信息",
 }
 

@@ -22,7 +22,7 @@ from console.access import investor_only, public, stamp
 from console.agreements.models import AgreementVersion, Purpose
 from console.businesses import BUSINESSES
 from console.businesses.steps import Business, SignInBy
-from console.cases.service import AlreadyInFlight, open_case
+from console.cases.service import AlreadyInFlight, NotNow, open_case
 from console.cases.trail import Happening, note
 from console.config import Settings
 from console.db import reading, transaction
@@ -254,7 +254,7 @@ def _open(broker: Broker, asked_for: Business, asker: Asker, policy: AgreementVe
         session["broker_no"] = broker.broker_no
         try:
             case = open_case(opened, investor, asked_for.code, mark)
-        except AlreadyInFlight as busy:
+        except NotNow as busy:
             flash(busy.text, "wait")
             return url_for("portal.my_business")
         note(

@@ -174,8 +174,9 @@ PLAIN: dict[str, tuple[str, str, str]] = {
     Action.PASS_VIDEO: ("视频验证通过", "", "ok"),
     Action.SUSPECT: ("资料需要进一步核实", "，我们会联系您", ""),
     Action.RELEASE: ("资料核实完成", "，已回到排队，优先接通", ""),
-    Action.APPROVE: ("复核通过", "，业务已办结", "ok"),
+    Action.APPROVE: ("复核通过", "，正在柜台登记", "ok"),
     Action.ABANDON: ("已放弃", "", ""),
+    Happening.COUNTER_DONE: ("柜台登记完成", "，变更已生效", "ok"),
 }
 
 

@@ -51,8 +51,8 @@ class TrailLine:
     call: str
 
 
-OK = {Action.PASS_VIDEO, Action.APPROVE, Happening.DOCUMENT_SIGNED}
-BAD = {Action.REJECT, Action.REFUSE, Action.ABANDON, Action.SUSPECT}
+OK = {Action.PASS_VIDEO, Action.APPROVE, Happening.DOCUMENT_SIGNED, Happening.COUNTER_DONE}
+BAD = {Action.REJECT, Action.REFUSE, Action.ABANDON, Action.SUSPECT, Happening.COUNTER_REFUSED}
 FAULTS = {"problem", "wrong", "lapsed"}
 
 

@@ -71,9 +71,10 @@ def test_every_changing_route_refuses_a_request_without_the_csrf_token(app: Flas
                 assert (answer.status_code, answer.json["code"]) in ((400, "csrf"), (404, "404")), (method, rule.rule)
                 if answer.status_code == 400:
                     refused.add((method, rule.endpoint))
-    assert changing - refused == set(), "each was tried by somebody who may use it"
+    assert changing - refused == SIGNED_BY_MACHINES, "each was tried by somebody who may use it"
 
 
+SIGNED_BY_MACHINES = {("POST", "counter.result")}  # tests/counter/test_result.py has the signatures
 # --- what a browser gets
 
 
