@@ -367,7 +367,7 @@ def test_a_day_off_moves_neither_what_was_decided_nor_what_is_due_before_it_nor_
     service.claim(session, decided, qinlang, hand(qinlang, FRIDAY))
     service.approve(session, decided, qinlang, hand(qinlang, FRIDAY))
     closed_on_monday(session, task_of(session, decided).branch)
-    elsewhere = case_in_review(session, "周晚晴", at=FRIDAY)
+    elsewhere = case_in_review(session, "周晚晴", at=FRIDAY, business="add_trading_code")
     closed_on_monday(session, staff_named(session, "hzreview").branches[0])
     assert redated(session) == []
     assert [told(case) for case in (decided, before, elsewhere)] == [[], [], []]
