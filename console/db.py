@@ -6,34 +6,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
-    ColumnElement,
     DateTime,
     Engine,
     Enum,
-    Integer,
     MetaData,
-    Table,
     TypeDecorator,
-    Update,
-    bindparam,
     create_engine,
     event,
-    literal_column,
-    update,
 )
-from sqlalchemy.orm import DeclarativeBase, object_session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, sessionmaker
 from sqlalchemy.orm import Session as OrmSession
-from sqlalchemy.orm.attributes import QueryableAttribute, set_committed_value
-from sqlalchemy.orm.exc import StaleDataError
 
-LATER, WRITTEN = "later", "written"  # in Session.info
-ONE = literal_column("1", Integer)  # for LIMIT
+LATER = "later"  # in Session.info
 LOCK_PATIENCE = 10.0  # seconds a SQLite writer waits for its turn
 
 
@@ -174,63 +163,6 @@ def afterwards(session: OrmSession, act: Callable[[], object]) -> None:
         act()  # a session of a library
     else:
         later.append(act)
-
-
-def put(row: Base, **values: Any) -> None:
-    """Write these columns of a row now. A flush finds out what changed and builds its statement each time; here it is built once, and
-    costs a tenth. What waits for a flush goes first. Raises StaleDataError as a flush does.
-    """
-    session = object_session(row)
-    if session is None:
-        raise ValueError("a row that is in no session cannot be written")
-    session.flush()
-    statement, keys, version = _put(type(row), tuple(values))
-    known = {f"_{name}": getattr(row, name) for name in (*keys, *version)}
-    if session.connection().execute(statement, values | known).rowcount != 1:
-        raise StaleDataError(f"{type(row).__name__} {known}: somebody else changed it")
-    as_written(row, **values, **{name: known[f"_{name}"] + 1 for name in version})
-
-
-@cache
-def _put(kind: type[Base], names: tuple[str, ...]) -> tuple[Update, tuple[str, ...], tuple[str, ...]]:
-    mapper = kind.__mapper__
-    columns = mapper.columns
-    keys = tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
-    version = () if mapper.version_id_col is None else (mapper.get_property_by_column(mapper.version_id_col).key,)
-    same = [columns[name] == bindparam(f"_{name}", type_=columns[name].type) for name in (*keys, *version)]
-    values: dict[str, Any] = {name: bindparam(name, type_=columns[name].type) for name in names}
-    values |= {name: columns[name] + 1 for name in version}
-    return update(table(kind)).where(*same).values(values), keys, version
-
-
-def spelled_out(column: QueryableAttribute[Any], value: enum.StrEnum) -> ColumnElement[bool]:
-    """``column = 'value'``, with the value in the words of the statement. Were it bound, it might be any: PostgreSQL would keep no plan
-    that takes a partial index, and SQLite would prepare the statement anew each time it runs.
-    """
-    return column == literal_column(f"'{value}'", column.type)
-
-
-def table(kind: type[Base]) -> Table:
-    """For a statement that goes past the session."""
-    found = kind.__table__
-    assert isinstance(found, Table)
-    return found
-
-
-def as_written(row: Base, **values: Any) -> None:
-    """The row in the database has these values: nothing is left to be flushed."""
-    for name, value in values.items():
-        set_committed_value(row, name, value)
-    if session := object_session(row):
-        session.info.setdefault(WRITTEN, []).append(row)
-
-
-@event.listens_for(Session, "after_soft_rollback")
-def _read_again(session: OrmSession, ended: object) -> None:
-    """What was written in a savepoint is undone with it, and the session knows only of what it flushed."""
-    for row in session.info.pop(WRITTEN, ()):
-        if row in session:
-            session.expire(row)
 
 
 @contextmanager

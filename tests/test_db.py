@@ -13,6 +13,7 @@ from console.cases.trail import case_moved
 from console.config import Settings
 from console.people.models import Broker, Counter
 from console.people.numbers import next_number
+from console.rows import put
 from tests.world import AT, given_case, stamp
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -54,13 +55,13 @@ def test_a_row_that_somebody_else_changed_is_not_written(session: db.Session) ->
     case = given_case(session, "周晚晴")
     session.execute(update(Case).values(version=Case.version + 1).execution_options(synchronize_session=False))
     with pytest.raises(StaleDataError):
-        db.put(case, status=Status.HELD)
+        put(case, status=Status.HELD)
 
 
 def test_what_waits_for_a_flush_is_written_before_a_row_that_is_put(session: db.Session) -> None:
     case = given_case(session, "周晚晴")
     case.known_facts = {"holds_certificate": True}
-    db.put(case, status=Status.HELD)
+    put(case, status=Status.HELD)
     session.expire(case)
     assert (case.known_facts, case.status) == ({"holds_certificate": True}, Status.HELD)
     case.ended_at = AT
@@ -70,7 +71,7 @@ def test_what_waits_for_a_flush_is_written_before_a_row_that_is_put(session: db.
 def test_what_was_put_in_a_savepoint_is_undone_with_it(session: db.Session) -> None:
     case = given_case(session, "周晚晴")
     with pytest.raises(RuntimeError), session.begin_nested():
-        db.put(case, status=Status.HELD)
+        put(case, status=Status.HELD)
         raise RuntimeError
     assert case.status is Status.WITH_INVESTOR
 

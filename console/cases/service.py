@@ -71,7 +71,15 @@ def open_case(session: Session, investor: Investor, business_code: str, stamp: S
             session.flush()
     except IntegrityError:  # a second device opened one in the same moment
         return open_case(session, investor, business_code, stamp)
-    write_line(case, Happening.OPEN, Status.WITH_INVESTOR, stamp, step=None, detail={"business": business_code})
+    write_line(
+        case,
+        Happening.OPEN,
+        Status.WITH_INVESTOR,
+        stamp,
+        after=case.status,
+        step=None,
+        detail={"business": business_code},
+    )
     return case
 
 

@@ -1,38 +1,36 @@
 """The trail of a case (留痕) and how a written line is announced once it is committed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from blinker import Signal
-from sqlalchemy import bindparam, event, insert, select
+from sqlalchemy import BindParameter, Integer, Row, ScalarSelect, Select, bindparam, event, func, select
 from sqlalchemy.orm import Session as OrmSession
 from sqlalchemy.orm import object_session
 
 from console.businesses.steps import Step
 from console.chain import START
-from console.db import ONE, Session, afterwards, as_written, table
+from console.db import Session, afterwards
+from console.rows import ONE, New, Write, as_written, inserting, write
 from console.stamp import Stamp
 
 from .models import Case, CaseEvent, StepDone
 
 # built once: building a statement costs several times what running one of these does
-LOCK = select(Case.status, Case.version, Case.known_facts).where(Case.id == bindparam("case")).with_for_update()
-LAST = (
-    select(CaseEvent.seq, CaseEvent.hash)
-    .where(CaseEvent.case_id == bindparam("case"))
-    .order_by(CaseEvent.seq.desc())
-    .limit(ONE)
-)
-DONE = select(StepDone.step).where(StepDone.case_id == bindparam("case"), StepDone.reopened_at.is_(None))
-WRITE = insert(table(CaseEvent))
+HELD: BindParameter[int] = bindparam("case", type_=Integer())
+LOCK = select(Case.status, Case.version, Case.known_facts).where(Case.id == HELD).with_for_update()
+LAST = select(CaseEvent.seq, CaseEvent.hash).where(CaseEvent.case_id == HELD).order_by(CaseEvent.seq.desc()).limit(ONE)
+DONE = select(StepDone.step).where(StepDone.case_id == HELD, StepDone.reopened_at.is_(None))
 WRITTEN = (*CaseEvent.sealed_fields, "seq", "prev_hash", "hash")
+WRITE = inserting(CaseEvent, WRITTEN)
 Last = tuple[int, str]  # a line's seq and hash
 
 case_moved = Signal("Sent after commit, once for each new CaseEvent, with event_id, case_id and action.")
 case_moving = Signal(
-    "Sent inside the transaction, with session, case, line and stamp: for what must be true together with the move."
+    "Sent inside the transaction, with session, case, line, stamp and what is known (`known_of`; None when the case does not move):"
+    " for what must be true together with the move."
 )
 
 
@@ -150,10 +148,28 @@ def _held(session: OrmSession) -> dict[int, Last | None]:
     return held
 
 
-def standing_at(case: Case) -> Step | None:
+# What is asked of a case together with its last line when it moves, by name; others add theirs before anything moves.
+asked_too: dict[str, ScalarSelect[Any]] = {
+    "done": select(func.aggregate_strings(DONE.subquery().c.step, " ")).scalar_subquery()
+}
+
+
+def known_of(case: Case) -> Row[Any] | None:
+    """The last line of the case that is held, and `asked_too`."""
+    return session_of(case).connection().execute(_known(), {"case": case.id}).first()
+
+
+@cache
+def _known() -> Select[Any]:
+    return LAST.add_columns(*(asked.label(name) for name, asked in asked_too.items()))
+
+
+def standing_at(case: Case, known: Row[Any] | None = None) -> Step | None:
     """`Case.current_step`, for whoever needs nothing else of what was entered: the contents stay sealed."""
     if "entries" in case.__dict__:
         return case.current_step
+    if known is not None:
+        return case.step_after((known.done or "").split())
     return case.step_after(set(session_of(case).connection().scalars(DONE, {"case": case.id})))
 
 
@@ -167,34 +183,45 @@ def session_of(case: Case) -> OrmSession:
 def note(case: Case, what: Happening, stamp: Stamp, **detail: Any) -> CaseEvent:
     """Something happened to the case that does not move it. ``detail`` holds ids and codes, never personal data."""
     hold(case)
-    return write_line(case, what, case.status, stamp, step=None, detail=detail)
+    return write_line(case, what, case.status, stamp, after=case.status, step=None, detail=detail)
 
 
 def write_line(
-    case: Case, action: StrEnum, before: str, stamp: Stamp, *, step: str | None, detail: Mapping[str, Any]
+    case: Case,
+    action: StrEnum,
+    before: str,
+    stamp: Stamp,
+    *,
+    after: str,
+    step: str | None,
+    detail: Mapping[str, Any],
+    also: Iterable[Write] = (),
+    known: Row[Any] | None = None,
 ) -> CaseEvent:
+    """``also``: the rows whose change the line tells of."""
     session = session_of(case)
     session.flush()
-    connection, held = session.connection(), _held(session)
-    last = held.get(case.id) or connection.execute(LAST, {"case": case.id}).first()
+    held = _held(session)
+    last: Any = (
+        known or held.get(case.id) or session.connection().execute(LAST, {"case": case.id}).first() or (0, START)
+    )
     line = CaseEvent(
         case_id=case.id,
         action=str(action),
         before=str(before),
-        after=str(case.status),
+        after=str(after),
         step=step,
         detail=dict(detail),
         by=stamp.by,
         address=stamp.address,
         at=stamp.at,
     )
-    line.follow(*(last or (0, START)))
-    written = connection.execute(WRITE, {name: getattr(line, name) for name in WRITTEN})
-    line.id = written.inserted_primary_key[0]  # type: ignore[index]
+    line.follow(last[0], last[1])
+    line.id = write(session, *also, New(line, WRITE, WRITTEN))[-1]
     if case.id in held:
         held[case.id] = (line.seq, line.hash)
     session.info.setdefault("lines", []).append({"event_id": line.id, "case_id": case.id, "action": line.action})
-    case_moving.send(None, session=session, case=case, line=line, stamp=stamp)
+    case_moving.send(None, session=session, case=case, line=line, stamp=stamp, known=known)
     return line
 
 

@@ -6,12 +6,12 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from console.businesses.steps import Desk, Step
-from console.db import put
 from console.problem import Problem
+from console.rows import Write, change
 from console.stamp import Stamp
 
 from .models import ENDED, Case, CaseEvent, Reason, Rejection, RejectionReason, Status, StepDone
-from .trail import hold, standing_at, write_line
+from .trail import hold, known_of, standing_at, write_line
 
 NEXT_STEP = None  # the next step of the business decides who gets the case
 
@@ -115,19 +115,26 @@ class UnknownReason(Problem):
     text = "请至少选择一个有效的不通过原因。所选原因可能已停用，请刷新后重选。"
 
 
-def apply(case: Case, action: Action, stamp: Stamp, *, detail: Mapping[str, Any] | None = None) -> CaseEvent:
-    """Move the case and write its line, or raise IllegalTransition. Steps and reasons have functions of their own below."""
+def apply(
+    case: Case, action: Action, stamp: Stamp, *, detail: Mapping[str, Any] | None = None, also: Iterable[Write] = ()
+) -> CaseEvent:
+    """Move the case and write its line, or raise IllegalTransition; ``also``: rows that change together with it. Steps and reasons have
+    functions of their own below.
+    """
     hold(case)
-    move, before, step = MOVES[action], case.status, standing_at(case)
+    known = known_of(case)
+    move, before, step = MOVES[action], case.status, standing_at(case, known)
     if before not in move.sources or (move.desk and (step is None or step.desk is not move.desk)):
         raise IllegalTransition(case, action)
     if action in FINISHES_A_STEP and step is not None:
         _mark_done(case, step, stamp, (detail or {}).get("content"))
     target = move.target or resting_place(case)
+    changes = list(also)
     if target is not before:
-        put(case, status=target, **({"ended_at": stamp.at} if target in ENDED else {}))
+        changes.append(change(case, status=target, **({"ended_at": stamp.at} if target in ENDED else {})))
     told = {key: value for key, value in (detail or {}).items() if key != "content"}
-    return write_line(case, action, before, stamp, step=step.key if step else None, detail=told)
+    key = step.key if step else None
+    return write_line(case, action, before, stamp, after=target, step=key, detail=told, also=changes, known=known)
 
 
 def finish_step(

@@ -5,13 +5,14 @@ live appointments is kept by two unique indexes (models.py), whatever happens he
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from console.businesses.steps import Desk
 from console.cases.models import ENDED, Case, CaseEvent, Status
-from console.cases.trail import Happening, case_moving, hold, note
+from console.cases.trail import HELD, Happening, asked_too, case_moving, hold, note
 from console.cases.transitions import Action
 from console.local_time import LOCAL, local_day, midnight
 from console.people.models import Branch
@@ -277,16 +278,17 @@ def _end(case: Case, current: Appointment, state: AppointmentState, happened: Ha
 
 
 @case_moving.connect
-def follow_the_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp) -> None:
+def follow_the_case(
+    sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp, known: Row[Any] | None
+) -> None:
     """Answered on its day: served. Out of the queue again: as before, or given up when its time is over. One of a later day stays until
     the video has been passed or the case has ended: then it is cancelled.
     """
     if line.action not in FOLLOWS and case.status not in ENDED:
         return
-    live = session.connection().scalar(LIVE_OF, {"case": case.id})
-    if live is None:
+    if known is None or known.appointment is None:
         return
-    current = session.get_one(Appointment, live)
+    current = session.get_one(Appointment, known.appointment)
     if line.action == Action.ANSWER:
         if local_day(current.slot_at) <= local_day(stamp.at):
             _end(case, current, AppointmentState.SERVED, Happening.APPOINTMENT_SERVED, stamp)
@@ -296,7 +298,7 @@ def follow_the_case(sender: object, *, session: Session, case: Case, line: CaseE
         _end(case, current, AppointmentState.CANCELLED, Happening.APPOINTMENT_CANCELLED, stamp)
 
 
-LIVE_OF = select(Appointment.id).where(Appointment.case_id == bindparam("case"), LIVE)
+asked_too["appointment"] = select(Appointment.id).where(Appointment.case_id == HELD, LIVE).scalar_subquery()
 FOLLOWS = frozenset({Action.ANSWER, Action.LEAVE_QUEUE, Action.PASS_VIDEO})
 
 

@@ -9,8 +9,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.cases.models import Case
-from console.db import Base, spelled_out
+from console.db import Base
 from console.people.models import Branch, Broker, Staff
+from console.rows import spelled_out
 from console.vault import EncryptedText
 
 

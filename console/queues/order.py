@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, false, o
 from sqlalchemy.orm import Session
 
 from console.cases.models import Case, Status
-from console.db import ONE, UtcDateTime, spelled_out
+from console.db import UtcDateTime
+from console.rows import ONE, spelled_out
 
 from . import witnesses
 from .models import IS_WAITING, OverflowRule, Priority, Seat, SeatState, Ticket

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, literal_column, select, update
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from console.cases.models import Case, CaseEvent, Status
 from console.cases.trail import case_moving, hold, is_held
 from console.cases.transitions import Action, IllegalTransition, apply
 from console.config import WHOLE_DAY, VideoHours
-from console.db import as_written, table
 from console.people import numbers
 from console.problem import Problem
+from console.rows import change
 from console.stamp import Stamp
 
 from . import appointments, order, witnesses
@@ -31,12 +31,6 @@ MISSED = "missed"  # why a place was given up, in the trail
 MOST_JOINS = 20  # of one person within an HOUR
 HOUR = timedelta(hours=1)
 ANEW = {"populate_existing": True}
-CLAIM = (
-    update(table(Ticket))
-    .where(Ticket.id == bindparam("ticket"), IS_WAITING)
-    .values({name: bindparam(name) for name in ("answered_at", "answered_by", "because")})
-    .values(state=literal_column(f"'{TicketState.ANSWERED}'"))
-)
 
 
 class AlreadyAnswered(Problem):
@@ -177,7 +171,9 @@ def _issue(session: Session, case: Case, priority: Priority, **where: Any) -> Ti
 
 
 @case_moving.connect
-def end_with_the_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp) -> None:
+def end_with_the_case(
+    sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp, **_: object
+) -> None:
     """A case that left the queue, whoever moved it, waits no longer."""
     if line.before != Status.IN_QUEUE or case.status is Status.IN_QUEUE or line.action == Action.ANSWER:
         return  # an answered one was ended by the claim
@@ -286,15 +282,9 @@ def claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str =
 
 
 def _claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str = "") -> Ticket:
-    """The one statement in which a ticket gets its witness; of two who ask at once one gets it. Raises AlreadyAnswered."""
-    claimed = {
-        "answered_at": stamp.at,
-        "answered_by": seat.staff_id,
-        "because": order.because(ticket, seat, stamp.at, why),
-    }
-    if session.connection().execute(CLAIM, claimed | {"ticket": ticket.id}).rowcount != 1:
-        raise AlreadyAnswered(ticket.ticket_no)
-    as_written(ticket, state=TicketState.ANSWERED, **claimed)
-    told = {"ticket": ticket.ticket_no, "because": ticket.because} | ({"why": why} if why else {})
-    apply(ticket.case, Action.ANSWER, stamp, detail=told)
+    """The one statement in which a ticket gets its witness; of two who ask at once one gets it."""
+    because = order.because(ticket, seat, stamp.at, why)
+    mine = change(ticket, state=TicketState.ANSWERED, answered_at=stamp.at, answered_by=seat.staff_id, because=because)
+    told = {"ticket": ticket.ticket_no, "because": because} | ({"why": why} if why else {})
+    apply(ticket.case, Action.ANSWER, stamp, detail=told, also=[mine])
     return ticket

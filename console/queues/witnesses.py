@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, cast, fu
 from sqlalchemy.orm import Session
 
 from console.cases.models import CaseEvent, Status
-from console.db import ONE, spelled_out
 from console.people.models import Staff
 from console.problem import Problem
+from console.rows import ONE, spelled_out
 
 from .models import Ticket
 

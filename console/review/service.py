@@ -51,7 +51,7 @@ class LeaseLost(Problem):
 # --- tasks follow their cases
 
 
-def follow_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp) -> None:
+def follow_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp, **_: object) -> None:
     """A case that comes to the counter gets a task; one that leaves it (whoever moved it) has none left open."""
     if Status.IN_REVIEW not in (line.before, case.status):
         return

@@ -86,7 +86,7 @@ def checked_by(session: Session, ticket: Ticket, username: str) -> None:
 
     by = f"staff:{staff_named(session, username).id}"
     case = ticket.case
-    line = write_line(case, Action.REJECT, Status.IN_REVIEW, stamp(by), step=None, detail={})
+    line = write_line(case, Action.REJECT, Status.IN_REVIEW, stamp(by), after=case.status, step=None, detail={})
     assert line.after == Status.IN_QUEUE
 
 

@@ -206,7 +206,9 @@ def test_who_reviewed_the_case_or_reported_it_does_not_take_over(session: Sessio
     with pytest.raises(witnesses.NotYours):
         taken(session, call)
     ticket.not_person = None
-    write_line(call.case, Action.REJECT, Status.IN_REVIEW, by(lead(session), 1), step=None, detail={})
+    write_line(
+        call.case, Action.REJECT, Status.IN_REVIEW, by(lead(session), 1), after=call.case.status, step=None, detail={}
+    )
     with pytest.raises(witnesses.Reviewed):
         taken(session, call)
 
