@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from console.queues.board import Board, Level, Line
 from console.queues.models import SeatState
 
-WAITS_LEFT, WAITS_WIDE, WAITS_ROW, MOST_ROWS = 96, 250, 32, 5  # of the bars
+WAITS_LEFT, WAITS_WIDE, WAITS_ROW, MOST_ROWS = 96, 240, 22, 5  # of the bars
 TOLD_LEFT, TOLD_WIDE, TOLD_TOP, TOLD_TALL = 30, 366, 10, 150  # of the promises
 SEATS_WIDE, GAP = 150, 2
 KINDS = (
@@ -28,12 +28,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class Waits:
-    """``amber`` and ``red``: where the two lines stand."""
+    """``amber`` and ``red``: where the two lines stand; ``floor``: down to where."""
 
     bars: list[Bar]
     amber: float
     red: float
     more: int
+    floor: int = 8 + WAITS_ROW * MOST_ROWS
 
 
 def waits(board: Board) -> Waits:
@@ -43,7 +44,7 @@ def waits(board: Board) -> Waits:
     shown = [row for row in board.branches if row.line.waiting][:MOST_ROWS]
     kinds = {Level.BAD: "bad", Level.NOBODY: "bad", Level.WAIT: "wait"}
     bars = [
-        Bar(row.name, row.waited, kinds.get(row.level, "mid"), 12 + WAITS_ROW * n, row.waited / longest * WAITS_WIDE)
+        Bar(row.name, row.waited, kinds.get(row.level, "mid"), 8 + WAITS_ROW * n, row.waited / longest * WAITS_WIDE)
         for n, row in enumerate(shown)
     ]
     rest = sum(1 for row in board.branches if row.line.waiting) - len(shown)

@@ -72,6 +72,7 @@ def test_who_waits_too_long_is_answered_from_another_branch_and_is_known_there_f
     has_waited(MINUTES)
     jian.page.reload()
     expect(queue).to_contain_text("其他营业部溢出")
+    expect(jian.page.get_by_role("region", name="下一位")).to_contain_text("上海陆家嘴营业部")
     jian.sees_in_the_queue("周晚晴")
     jian.shot_low_too("overflow-waiting")
     assert opens_the_photo(jian, photo) == NOT_HERS, "waiting alone opens nothing"

@@ -103,8 +103,8 @@ function made() {
       scales: { x: { time: false, range: ({ data: [begins] }) => [begins[0] - 1800, begins.at(-1) + 1800] }, y: { range: most(4) }, minutes: { range: most(5) } },
       axes: [
         { ...axis, grid: { show: false }, size: 26, space: 56, incrs: [1800, 3600, 7200, 10800, 14400], values: (_chart, at) => at.map((each) => HOUR.format(each * 1000)) },
-        { ...axis, space: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
-        { ...axis, scale: "minutes", side: 1, grid: { show: false }, space: 40, incrs: [1, 2, 5, 10, 15, 30, 60, 120] },
+        { ...axis, space: 24, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
+        { ...axis, scale: "minutes", side: 1, grid: { show: false }, space: 24, incrs: [1, 2, 5, 10, 15, 30, 60, 120] },
       ],
       series: [
         {},
