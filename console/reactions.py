@@ -7,9 +7,8 @@ import structlog
 from sqlalchemy.exc import OperationalError, TimeoutError
 
 from console import jobs, live
-from console.businesses.steps import Step
-from console.cases.models import Case, Status
-from console.cases.trail import Happening, case_moved, standing_at
+from console.cases.models import Status
+from console.cases.trail import Happening, Told, case_moved
 from console.cases.transitions import Action
 from console.db import reading
 from console.jobs import Job
@@ -19,64 +18,64 @@ from console.queues import service as queues
 log = structlog.get_logger()
 
 
-def tell_investor(case: Case, step: Step | None) -> None:
-    live.case_changed(case.case_no, case.status.value, step.key if step else None)
+def tell_investor(told: Told) -> None:
+    live.case_changed(told.case_no, told.status.value, told.step)
 
 
-def tell_queue(case: Case, step: Step | None) -> None:
-    news.changed(case.branch_id)
+def tell_queue(told: Told) -> None:
+    news.changed(told.branch_id)
 
 
-def tell_queues(case: Case, step: Step | None) -> None:
+def tell_queues(told: Told) -> None:
     """Also where a supervisor sent it."""
     with reading() as session:
-        elsewhere = queues.moved_to(session, case)
-    for branch_id in {case.branch_id, *elsewhere}:
+        elsewhere = queues.moved_to(session, told.case_id, told.branch_id)
+    for branch_id in {told.branch_id, *elsewhere}:
         news.changed(branch_id)
 
 
-def tell_of_another_place(case: Case, step: Step | None) -> None:
-    live.place_changed(case.case_no)
+def tell_of_another_place(told: Told) -> None:
+    live.place_changed(told.case_no)
 
 
-def tell_reviewers(case: Case, step: Step | None) -> None:
-    live.tasks_changed(case.branch_id)
+def tell_reviewers(told: Told) -> None:
+    live.tasks_changed(told.branch_id)
 
 
-def tell_reviewers_of_arrival(case: Case, step: Step | None) -> None:
-    if case.status is Status.IN_REVIEW:
-        tell_reviewers(case, step)
+def tell_reviewers_of_arrival(told: Told) -> None:
+    if told.status is Status.IN_REVIEW:
+        tell_reviewers(told)
 
 
-def tell_supervisors(case: Case, step: Step | None) -> None:
-    live.suspicions_changed(case.branch_id)
+def tell_supervisors(told: Told) -> None:
+    live.suspicions_changed(told.branch_id)
 
 
-def ring_for_help(case: Case, step: Step | None) -> None:
-    live.help_changed(case.branch_id, asked=True)
+def ring_for_help(told: Told) -> None:
+    live.help_changed(told.branch_id, asked=True)
 
 
-def help_came(case: Case, step: Step | None) -> None:
-    live.help_changed(case.branch_id, asked=False)
+def help_came(told: Told) -> None:
+    live.help_changed(told.branch_id, asked=False)
 
 
-def ask_for_urgency(case: Case, step: Step | None) -> None:
-    live.urgency_asked(case.branch_id)
+def ask_for_urgency(told: Told) -> None:
+    live.urgency_asked(told.branch_id)
 
 
-def tell_of_urgency(case: Case, step: Step | None) -> None:
-    live.urgency_decided(case.case_no)
+def tell_of_urgency(told: Told) -> None:
+    live.urgency_decided(told.case_no)
 
 
-def report_to_counter(case: Case, step: Step | None) -> None:
-    jobs.enqueue(Job.REPORT, case_id=case.id)
+def report_to_counter(told: Told) -> None:
+    jobs.enqueue(Job.REPORT, case_id=told.case_id)
 
 
-def tell_of_report(case: Case, step: Step | None) -> None:
-    live.deliveries_changed(case.branch_id)
+def tell_of_report(told: Told) -> None:
+    live.deliveries_changed(told.branch_id)
 
 
-Reaction = Callable[[Case, Step | None], None]  # ``step``: where it stands
+Reaction = Callable[[Told], None]
 REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Action.FINISH_STEP: (tell_investor, tell_reviewers_of_arrival),
     Action.JOIN_QUEUE: (tell_investor, tell_queue),
@@ -113,15 +112,10 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
 
 
 @case_moved.connect
-def react(sender: Any, *, event_id: int, case_id: int, action: str) -> None:
-    if action not in REACTIONS:
-        return
+def react(sender: Any, *, told: Told) -> None:
     try:
-        with reading() as session:
-            case = session.get_one(Case, case_id)
-            step = standing_at(case)
-        for reaction in REACTIONS[action]:
-            reaction(case, step)
+        for reaction in REACTIONS.get(told.action, ()):
+            reaction(told)
     except (OperationalError, TimeoutError) as error:
         # what was committed stays committed: the person is not told otherwise
-        log.warning("reaction_lost", action=action, error=type(error).__name__)
+        log.warning("reaction_lost", action=told.action, error=type(error).__name__)

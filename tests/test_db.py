@@ -9,7 +9,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from console import db
 from console.cases.models import Case, Status
 from console.cases.service import abandon
-from console.cases.trail import case_moved
+from console.cases.trail import Told, case_moved
 from console.config import Settings
 from console.people.models import Broker, Counter
 from console.people.numbers import next_number
@@ -100,8 +100,8 @@ def test_what_follows_a_commit_is_done_once_it_is_done_and_no_connection_is_held
     held: list[int] = []
     heard: list[str] = []
 
-    def listen(sender: object, *, action: str, **more: object) -> None:
-        heard.append(action)
+    def listen(sender: object, *, told: Told) -> None:
+        heard.append(told.action)
         held.append(db.engine(writes=True).pool.checkedout())  # type: ignore[attr-defined]
 
     with case_moved.connected_to(listen):

@@ -1,6 +1,7 @@
 """The trail of a case (留痕) and how a written line is announced once it is committed."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, partial
 from typing import Any
@@ -16,7 +17,7 @@ from console.db import Session, afterwards
 from console.rows import ONE, New, Write, as_written, inserting, write
 from console.stamp import Stamp
 
-from .models import Case, CaseEvent, StepDone
+from .models import Case, CaseEvent, Status, StepDone
 
 # built once: building a statement costs several times what running one of these does
 HELD: BindParameter[int] = bindparam("case", type_=Integer())
@@ -27,11 +28,24 @@ WRITTEN = (*CaseEvent.sealed_fields, "seq", "prev_hash", "hash")
 WRITE = inserting(CaseEvent, WRITTEN)
 Last = tuple[int, str]  # a line's seq and hash
 
-case_moved = Signal("Sent after commit, once for each new CaseEvent, with event_id, case_id and action.")
+case_moved = Signal("Sent after commit, once for each new CaseEvent, with what is `Told`.")
 case_moving = Signal(
     "Sent inside the transaction, with session, case, line, stamp and what is known (`known_of`; None when the case does not move):"
     " for what must be true together with the move."
 )
+
+
+@dataclass(frozen=True)
+class Told:
+    """A line of a trail, and the case after it: whoever is told need not look. ``step``: where it stands, if the line moved it."""
+
+    event_id: int
+    action: str
+    case_id: int
+    case_no: str
+    branch_id: int
+    status: Status
+    step: str | None
 
 
 class Happening(StrEnum):
@@ -197,8 +211,9 @@ def write_line(
     detail: Mapping[str, Any],
     also: Iterable[Write] = (),
     known: Row[Any] | None = None,
+    now: Step | None = None,
 ) -> CaseEvent:
-    """``also``: the rows whose change the line tells of."""
+    """``also``: the rows whose change the line tells of; ``now``: where the case stands after it."""
     session = session_of(case)
     session.flush()
     held = _held(session)
@@ -220,7 +235,8 @@ def write_line(
     line.id = write(session, *also, New(line, WRITE, WRITTEN))[-1]
     if case.id in held:
         held[case.id] = (line.seq, line.hash)
-    session.info.setdefault("lines", []).append({"event_id": line.id, "case_id": case.id, "action": line.action})
+    told = Told(line.id, line.action, case.id, case.case_no, case.branch_id, case.status, now.key if now else None)
+    session.info.setdefault("lines", []).append(told)
     case_moving.send(None, session=session, case=case, line=line, stamp=stamp, known=known)
     return line
 
@@ -230,8 +246,8 @@ def _announce(session: OrmSession) -> None:
     if session.in_nested_transaction():  # a savepoint ended, nothing is committed yet
         return
     session.info.pop("held", None)
-    for line in session.info.pop("lines", ()):
-        afterwards(session, partial(case_moved.send, None, **line))
+    for told in session.info.pop("lines", ()):
+        afterwards(session, partial(case_moved.send, None, told=told))
 
 
 @event.listens_for(Session, "after_rollback")

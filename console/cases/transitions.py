@@ -128,13 +128,16 @@ def apply(
         raise IllegalTransition(case, action)
     if action in FINISHES_A_STEP and step is not None:
         _mark_done(case, step, stamp, (detail or {}).get("content"))
-    target = move.target or resting_place(case)
+    now = standing_at(case, known)
+    target = move.target or resting_place(now)
     changes = list(also)
     if target is not before:
         changes.append(change(case, status=target, **({"ended_at": stamp.at} if target in ENDED else {})))
     told = {key: value for key, value in (detail or {}).items() if key != "content"}
     key = step.key if step else None
-    return write_line(case, action, before, stamp, after=target, step=key, detail=told, also=changes, known=known)
+    return write_line(
+        case, action, before, stamp, after=target, step=key, detail=told, also=changes, known=known, now=now
+    )
 
 
 def finish_step(
@@ -219,8 +222,7 @@ def reject(
     return apply(case, action, stamp, detail=told)
 
 
-def resting_place(case: Case) -> Status:
-    step = standing_at(case)
+def resting_place(step: Step | None) -> Status:
     return Status.IN_REVIEW if step is not None and step.desk is Desk.REVIEWER else Status.WITH_INVESTOR
 
 

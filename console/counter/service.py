@@ -69,7 +69,7 @@ def development(settings: Settings) -> DevelopmentCounter:
 # --- the outbox follows the case
 
 
-def follow_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp) -> None:
+def follow_case(sender: object, *, session: Session, case: Case, line: CaseEvent, stamp: Stamp, **_: object) -> None:
     """With the approval, in its transaction: what the case asks of the counter system, if it asks anything."""
     if line.action == Action.APPROVE and any(step.settles for step in case.path):
         session.add(

@@ -198,10 +198,10 @@ def waiting_ticket(session: Session, case: Case) -> Ticket | None:
     return session.scalar(select(Ticket).where(Ticket.case_id == case.id, IS_WAITING))
 
 
-def moved_to(session: Session, case: Case) -> set[int]:
-    """Other branches in whose queues the case waits, or waited, because a supervisor sent it there."""
-    moved = select(Ticket.branch_id).where(Ticket.case_id == case.id, Ticket.moved_at.is_not(None))
-    return set(session.scalars(moved)) - {case.branch_id}
+def moved_to(session: Session, case_id: int, branch_id: int) -> set[int]:
+    """Branches other than its own in whose queues the case waits, or waited, because a supervisor sent it there."""
+    moved = select(Ticket.branch_id).where(Ticket.case_id == case_id, Ticket.moved_at.is_not(None))
+    return set(session.scalars(moved)) - {branch_id}
 
 
 def waiting_list(session: Session, branch_ids: Iterable[int]) -> list[Ticket]:
