@@ -15,14 +15,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from statistics import median
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, bindparam, text
 
 from console import db
 from console.app import open_house
+from console.cases.models import CaseEvent
 from console.config import Settings
+from console.db import UtcDateTime
 from console.queues import news, service
 from console.queues.models import Seat
 from console.stamp import Stamp
@@ -34,6 +38,24 @@ BARE = """UPDATE bare_tickets SET state = 'answered', answered_at = :at, answere
 WHERE state = 'waiting' AND id = (SELECT id FROM bare_tickets WHERE branch_id = :branch AND state = 'waiting'
 ORDER BY rank, joined_at, id LIMIT 1{lock}) RETURNING id"""
 LOCK = {"sqlite": "", "postgresql": " FOR UPDATE SKIP LOCKED"}
+# the same duty by hand: the head locked, the last line of its trail, then ticket, case and line, on the tickets that ours claims too
+HEAD = """SELECT t.id AS ticket, t.ticket_no AS ticket_no, c.id AS "case", c.version AS version
+FROM tickets t JOIN cases c ON c.id = t.case_id
+WHERE t.branch_id = :branch AND t.state = 'waiting' AND c.status = 'in_queue' ORDER BY t.rank, t.joined_at, t.id LIMIT 1{lock}"""
+LAST = "SELECT seq, hash FROM case_events WHERE case_id = :case ORDER BY seq DESC LIMIT 1"
+WRITES = (
+    """UPDATE tickets SET state = 'answered', answered_at = :at, answered_by = :who, because = :because
+WHERE id = :ticket AND state = 'waiting' RETURNING id""",
+    """UPDATE cases SET status = 'in_video', version = version + 1
+WHERE id = :case AND version = :version AND status = 'in_queue' RETURNING id""",
+    """INSERT INTO case_events (case_id, action, before, after, step, detail, "by", address, at, seq, prev_hash, hash)
+VALUES (:case, 'answer', 'in_queue', 'in_video', 'video', :detail, :by, '', :at, :seq, :prev_hash, :hash) RETURNING id""",
+)
+AT_ONCE = "WITH {} SELECT {}".format(
+    ", ".join(f"w{n} AS ({each})" for n, each in enumerate(WRITES)),
+    ", ".join(f"(SELECT id FROM w{n})" for n in range(len(WRITES))),
+)
+BECAUSE = "先到先接，已等 120:00"
 Took = tuple[int, float]  # which ticket, in how many seconds
 
 
@@ -47,6 +69,55 @@ def bare(seat: Seat) -> Took:
     return claimed, time.perf_counter() - began
 
 
+def by_hand(seat: Seat) -> Took:
+    """What a claim owes and nothing else: no routing, no rules, no objects. Its lines are checked with ours."""
+    engine = db.engine(writes=True)
+    postgresql = engine.dialect.name == "postgresql"
+    head, last = _plain(HEAD.format(lock=LOCK[engine.dialect.name])), _plain(LAST)
+    writes = [_plain(each) for each in ([AT_ONCE] if postgresql else WRITES)]
+    began = time.perf_counter()
+    with engine.begin() as connection:
+        found = connection.execute(head, {"branch": seat.branch_id}).one()
+        before = connection.execute(last, {"case": found.case}).one()
+        detail = {"ticket": found.ticket_no, "because": BECAUSE}
+        sealed = {
+            "case_id": found.case,
+            "action": "answer",
+            "before": "in_queue",
+            "after": "in_video",
+            "step": "video",
+            "detail": detail,
+            "by": f"staff:{seat.staff_id}",
+            "address": "",
+            "at": datetime.now(UTC),
+            "seq": before.seq + 1,
+            "prev_hash": before.hash,
+        }
+        hashed = CaseEvent.expected_hash(SimpleNamespace(**sealed, sealed_fields=CaseEvent.sealed_fields))  # type: ignore[arg-type]
+        values = {
+            "ticket": found.ticket,
+            "case": found.case,
+            "version": found.version,
+            "at": sealed["at"],
+            "who": seat.staff_id,
+            "because": BECAUSE,
+            "detail": json.dumps(detail),
+            "by": sealed["by"],
+            "seq": sealed["seq"],
+            "prev_hash": before.hash,
+            "hash": hashed,
+        }
+        written = [each for write in writes for each in connection.execute(write, values).one()]
+        assert None not in written
+    return found.ticket, time.perf_counter() - began
+
+
+@cache
+def _plain(statement: str) -> TextClause:
+    made = text(statement)
+    return made.bindparams(bindparam("at", type_=UtcDateTime())) if ":at" in statement else made
+
+
 def ours(seat: Seat) -> Took:
     """Until it is committed; what is said to others afterwards is done but not counted: nobody's claim waits for it."""
     committed = []
@@ -58,7 +129,7 @@ def ours(seat: Seat) -> Took:
     return ticket.id, committed[0] - began
 
 
-SIDES: dict[str, Callable[[Seat], Took]] = {"ours": ours, "bare": bare}
+SIDES: dict[str, Callable[[Seat], Took]] = {"ours": ours, "bare": bare, "by hand": by_hand}
 
 
 def answer_turns(seat_ids: list[int]) -> None:
@@ -138,23 +209,20 @@ def crew(seat_ids: list[int], environment: dict[str, str], processes: int = PROC
             process.wait()
 
 
-def contest(claimers: Crew) -> tuple[float, float, dict[str, Any]]:
-    """p50 of ours and of the bare statement in ms, and what else is told of them."""
-    got: dict[str, list[list[Took]]] = {"ours": [], "bare": []}
-    everything: dict[str, list[int]] = {"ours": [], "bare": []}
+def contest(claimers: Crew) -> tuple[dict[str, float], dict[str, Any]]:
+    """p50 of each side in ms, and what else is told of them."""
+    got: dict[str, list[list[Took]]] = {side: [] for side in SIDES}
     for rounds in (WARM, *(ROUNDS,) * TURNS):
         for side, turns in got.items():
-            took = claimers.turn(side, rounds)
-            turns.append(took)
-            everything[side] += [ticket for ticket, _ in took]
+            turns.append(claimers.turn(side, rounds))
     ms = {side: sorted(1000 * s for turn in turns[1:] for _, s in turn) for side, turns in got.items()}
-    twice = {side: sum(n - 1 for n in Counter(tickets).values()) for side, tickets in everything.items()}
+    real = Counter(ticket for side in ("ours", "by hand") for turn in got[side] for ticket, _ in turn)
     told = {
         "p95": {side: round(times[int(len(times) * 0.95)], 2) for side, times in ms.items()},
         "claims": len(ms["ours"]),
-        "double_answers": twice["ours"],
+        "double_answers": real.total() - len(real),
     }
-    return median(ms["ours"]), median(ms["bare"]), told
+    return {side: median(times) for side, times in ms.items()}, told
 
 
 if __name__ == "__main__":

@@ -36,6 +36,10 @@ REAL, FEW, MANY, ROUNDS = 60, 1_000, 100_000, 25
 GROWTH_LIMIT = 2.0
 WAITING = 10_000
 CLAIM_LIMIT = 3.0
+PEERS = (
+    ("bare", "bare UPDATE of the same rows, committed, through the same engine", CLAIM_LIMIT),
+    ("by hand", "ticket, case and sealed line in three plain statements, committed, through the same engine", None),
+)
 
 
 @contextmanager
@@ -225,20 +229,22 @@ def beside_the_bare_statement(database: str, url: str, folder: Path, now: dateti
         copy_tickets(session)
     analyze()
     with crew(seat_ids, environment(url, folder)) as claimers:
-        ours, peer, told = contest(claimers)
-    yield {
-        "figure": f"claim, {CLAIMERS} claimers in {PROCESSES} processes, {WAITING:,} waiting",
-        "database": database,
-        "ours": round(ours, 2),
-        "peer": round(peer, 2),
-        "peer_name": "bare UPDATE of the same rows, committed, through the same engine",
-        "ratio": round(ours / peer, 2),
-        "unit": "ms p50, from asking for a connection until it is committed",
-        **told,
-        **answered_well(),
-        "limit": CLAIM_LIMIT,
-        "ok": ours / peer <= CLAIM_LIMIT and told["double_answers"] == 0,
-    }
+        p50, told = contest(claimers)
+    told |= answered_well()
+    same = {"database": database, "unit": "ms p50, from asking for a connection until it is committed"}
+    for peer, name, limit in PEERS:
+        ratio = p50["ours"] / p50[peer]
+        yield {
+            "figure": f"claim, {CLAIMERS} claimers in {PROCESSES} processes, {WAITING:,} waiting, beside {peer}",
+            **same,
+            "ours": round(p50["ours"], 2),
+            "peer": round(p50[peer], 2),
+            "peer_name": name,
+            "ratio": round(ratio, 2),
+            **told,
+            "limit": limit,
+            "ok": (limit is None or ratio <= limit) and told["double_answers"] == 0,
+        }
 
 
 def copy_tickets(session: Session) -> None:

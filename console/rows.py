@@ -122,12 +122,15 @@ def inserting(kind: type[Base], names: Iterable[str]) -> Insert:
 
 
 def write(session: OrmSession, *writes: Write) -> list[int]:
-    """Write them now, all or none; their ids. What waits for a flush goes first. PostgreSQL is asked once, however many there are.
+    """Write them now, at most one row of each table; their ids. What waits for a flush goes first. PostgreSQL is asked once, however
+    many there are.
 
-    Raises StaleDataError as a flush does.
+    Raises StaleDataError as a flush does: then the transaction has to be rolled back, for some may be written.
     """
     session.flush()
     connection, bound = session.connection(), [each.bound() for each in writes]
+    if len({each.row.__tablename__ for each in writes}) < len(writes):
+        raise ValueError("two rows of one table")  # their values go by the same names
     if len(bound) > 1 and connection.dialect.name == "postgresql":
         values = {name: value for _, each, _ in bound for name, value in each.items()}
         ids = list(connection.execute(_at_once(tuple(statement for statement, _, _ in bound)), values).one())

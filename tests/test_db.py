@@ -13,7 +13,7 @@ from console.cases.trail import Told, case_moved
 from console.config import Settings
 from console.people.models import Broker, Counter
 from console.people.numbers import next_number
-from console.rows import put
+from console.rows import change, put, write
 from tests.world import AT, given_case, stamp
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -66,6 +66,17 @@ def test_what_waits_for_a_flush_is_written_before_a_row_that_is_put(session: db.
     assert (case.known_facts, case.status) == ({"holds_certificate": True}, Status.HELD)
     case.ended_at = AT
     session.flush()  # the version that the session knows is the row's
+
+
+def test_rows_of_several_tables_are_written_together_but_never_two_of_one(session: db.Session) -> None:
+    case, other = given_case(session, "周晚晴"), given_case(session, "许砚青")
+    investor = case.investor
+    write(session, change(case, status=Status.HELD), change(investor, name="周晴"))
+    session.expire_all()
+    assert (case.status, case.version, investor.name) == (Status.HELD, 2, "周晴")
+    with pytest.raises(ValueError, match="two rows"):
+        write(session, change(case, status=Status.WITH_INVESTOR), change(other, status=Status.HELD))
+    assert (case.status, other.status) == (Status.HELD, Status.WITH_INVESTOR)
 
 
 def test_what_was_put_in_a_savepoint_is_undone_with_it(session: db.Session) -> None:

@@ -7,7 +7,19 @@ from functools import cache, partial
 from typing import Any
 
 from blinker import Signal
-from sqlalchemy import BindParameter, Integer, Row, ScalarSelect, Select, bindparam, event, func, select
+from sqlalchemy import (
+    BindParameter,
+    Integer,
+    Row,
+    ScalarSelect,
+    Select,
+    String,
+    bindparam,
+    event,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.orm import Session as OrmSession
 from sqlalchemy.orm import object_session
 
@@ -162,9 +174,11 @@ def _held(session: OrmSession) -> dict[int, Last | None]:
     return held
 
 
+# no bound value: SQLAlchemy would write it into the statement anew each time.
+BLANK: Any = literal_column("' '", String())
 # What is asked of a case together with its last line when it moves, by name; others add theirs before anything moves.
 asked_too: dict[str, ScalarSelect[Any]] = {
-    "done": select(func.aggregate_strings(DONE.subquery().c.step, " ")).scalar_subquery()
+    "done": select(func.aggregate_strings(DONE.subquery().c.step, BLANK)).scalar_subquery()
 }
 
 
