@@ -27,6 +27,7 @@ from console import (
     counter,
     db,
     desk,
+    dossier,
     jobs,
     live,
     models,
@@ -105,7 +106,7 @@ def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
     access.csrf.init_app(app)
     access.guard(app)
     register_filters(app)
-    for part in (static_files, desk, portal, video_seat, board, review, counter, agreements, admin):
+    for part in (static_files, desk, portal, video_seat, board, review, counter, dossier, agreements, admin):
         part.register(app)
     _answer_problems(app)
     _add_headers(app, settings)

@@ -129,6 +129,26 @@ def verify() -> None:
 
 
 @main.command()
+@click.argument("case_no")
+@click.argument("target", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+@click.option("--reason", required=True, help="Why; the trail keeps it.")
+def dossier(case_no: str, target: Path, reason: str) -> None:
+    """Write everything of one case into a ZIP that anybody can verify; prints the fingerprint to publish."""
+    from console.app import create_app
+    from console.dossier.export import write_dossier
+    from console.problem import Problem
+
+    settings = _settings()
+    app = create_app(settings, many_processes=False)
+    try:
+        with app.app_context():
+            fingerprint = write_dossier(settings, case_no, target, reason)
+    except Problem as problem:
+        raise click.ClickException(problem.text) from problem
+    click.echo(f"{target}\nsigned by the key {fingerprint}")
+
+
+@main.command()
 @click.argument("mood", type=click.Choice(["work", "down", "refuse", "later"]))
 def counter(mood: str) -> None:
     """Tell the development counter system how to answer from now on."""

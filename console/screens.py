@@ -25,6 +25,11 @@ def local_time(at: datetime | None, fmt: str = "%m-%d %H:%M") -> str:
     return at.astimezone(LOCAL).strftime(fmt) if at else ""
 
 
+def as_local(told: str) -> str:
+    """An ISO time as people here read it."""
+    return local_time(datetime.fromisoformat(told), "%Y-%m-%d %H:%M:%S")
+
+
 def mmss(seconds: float | None) -> str:
     whole = max(0, int(seconds or 0))
     return (
@@ -107,7 +112,7 @@ def warned(codes: list[str]) -> str:
 def register_filters(app: Flask) -> None:
     for name in ("masked_id", "masked_phone", "masked_card", "masked_name", "masked_address"):
         app.add_template_filter(getattr(masking, name), name)
-    for filter_ in (local_time, mmss, seconds_since, minutes_until, valid_until, action_title, warned):
+    for filter_ in (local_time, as_local, mmss, seconds_since, minutes_until, valid_until, action_title, warned):
         app.add_template_filter(filter_, filter_.__name__)
 
     @app.context_processor

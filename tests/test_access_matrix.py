@@ -64,6 +64,7 @@ ROUTES: dict[str, object] = {
     "review.tasks review.take_next review.case review.claim review.renew review.release": COUNTER,
     "review.approve review.reject review.chapters review.captions review.verified": COUNTER,
     "counter.deliveries counter.waiting counter.again": COUNTER,
+    "dossier.export": COUNTER,
     "agreements.index agreements.publish": {ADMIN},
     "agreements.version": EVERY_STAFF,
     "admin.index admin.static": {ADMIN},

@@ -99,6 +99,7 @@ class Happening(StrEnum):
     COUNTER_REFUSED = "counter_refused"
     COUNTER_ASKED_AGAIN = "counter_asked_again"
     DATA_REVEALED = "data_revealed"
+    DOSSIER_MADE = "dossier_made"
 
 
 HAPPENING_TITLES = {
@@ -138,6 +139,7 @@ HAPPENING_TITLES = {
     Happening.COUNTER_REFUSED: "柜台退回",
     Happening.COUNTER_ASKED_AGAIN: "重新报送柜台",
     Happening.DATA_REVEALED: "查看完整信息",
+    Happening.DOSSIER_MADE: "导出卷宗",
 }
 
 
