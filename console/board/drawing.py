@@ -6,7 +6,7 @@ from console.queues.board import Board, Level, Line
 from console.queues.models import SeatState
 
 WAITS_LEFT, WAITS_WIDE, WAITS_ROW, MOST_ROWS = 96, 240, 22, 5  # of the bars
-TOLD_LEFT, TOLD_WIDE, TOLD_TOP, TOLD_TALL = 30, 366, 10, 150  # of the promises
+TOLD_LEFT, TOLD_WIDE, TOLD_TOP, TOLD_TALL = 30, 366, 10, 102  # of the promises
 SEATS_WIDE, GAP = 150, 2
 KINDS = (
     (SeatState.IN_CALL, "act"),
