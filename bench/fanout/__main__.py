@@ -8,12 +8,13 @@ import argparse
 import itertools
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from sqlalchemy import insert, select
 
+from bench.fanout.browsers import raise_file_limit
 from bench.media.process import Answering, ahead_of_others, cpu_seconds, keep_apart
 from bench.queue import crowd, house
 from console import access, live
@@ -31,10 +33,13 @@ from console.config import Settings
 from console.db import reading, transaction
 from console.people.models import Branch, Investor, SignIn
 from console.queues import news
+from console.queues.service import COUNTED
 from console.supervisor import web_answers, with_free_port
 from tests.servers import ends_with_us, redis_of_its_own
 
 LIMIT, CORES_LIMIT = 1 / 3, 0.3
+MOST_ROUNDS, MOST_SECONDS = 50, 120
+MOST_TIME = 15 * 60  # seconds; then it ends, whatever hangs
 NUMBER = itertools.count(20_001)  # of people waiting, as it is told: each change has its own
 SETTLE = 0.4  # seconds before and after a change, for what it still costs
 FIRST_INVESTOR = 1_000_000  # as bench.queue has it
@@ -162,14 +167,23 @@ def one_process(ours: Web, plain: Web, count: int) -> Iterator[dict[str, Any]]:
         )
 
 
-def every_second(webs: list[Web], branch_id: int, seconds: int) -> dict[str, float]:
-    """A change each second told to all of these: cores they use, with whoever looks it up; what came a second."""
+def asking(waiting: int) -> float:
+    """So many a second ask where they stand: pages further back than is told do, the less often the further (portal-video.js)."""
+    return sum(1 / (90 * max(1, min(place, COUNTED) / 100)) for place in range(news.FIRST + 1, waiting + 1))
+
+
+def every_second(webs: list[Web], branch_id: int, seconds: int, asks: float) -> dict[str, float]:
+    """A change each second told to all of these, of whom so many ask: cores they use, with whoever looks it up; what came a second."""
     live.speak_through(webs[0].settings.redis_url)
     for each in webs:
         each.browsers.ask(do="over", name=each.name)
     before, telling, began = [cpu_seconds(each.pid) for each in webs], time.process_time(), time.monotonic()
     for n in range(seconds):
         news.tell(branch_id)
+        for each in webs:
+            each.browsers.ask(
+                do="places", name=each.name, count=int(asks * (n + 1) / len(webs)) - int(asks * n / len(webs))
+            )
         time.sleep(max(0.0, began + n + 1 - time.monotonic()))
     took = time.monotonic() - began
     used = [cpu_seconds(each.pid) - cpu for each, cpu in zip(webs, before, strict=True)]
@@ -181,19 +195,22 @@ def every_second(webs: list[Web], branch_id: int, seconds: int) -> dict[str, flo
         "telling": telling / took,
         "delivered": sum(each["delivered"] for each in came) / seconds,
         "pings": sum(each["pings"] for each in came) / seconds,
+        "answered": sum(each["answered"] for each in came) / seconds,
     }
 
 
 def two_processes(ours: list[Web], plain: list[Web], branch_id: int, count: int, seconds: int) -> dict[str, Any]:
-    mine, theirs = (every_second(each, branch_id, seconds) for each in (ours, plain))
+    asks = asking(2 * count)
+    mine, theirs = (every_second(each, branch_id, seconds, asks) for each in (ours, plain))
     return line(
         f"{2 * count:,} waiting on two processes, a change a second",
         mine["cores"],
         theirs["cores"],
         "cores",
         limit=CORES_LIMIT,
-        ok=mine["cores"] <= CORES_LIMIT and mine["delivered"] == 2 * count,
+        ok=mine["cores"] <= CORES_LIMIT and mine["delivered"] == 2 * count and mine["answered"] > asks - 1,
         delivered_a_second=[mine["delivered"], theirs["delivered"]],
+        places_a_second=[mine["answered"], theirs["answered"]],
         pings_a_second=[round(mine["pings"]), round(theirs["pings"])],
         of_that_looking_up=[round(mine["telling"], 3), round(theirs["telling"], 3)],
         seconds=seconds,
@@ -225,11 +242,35 @@ def measure(count: int, rounds: int, seconds: int) -> Iterator[dict[str, Any]]:
         yield two_processes(ours, plain, branch_id, count, seconds)
 
 
+def up_to(most: int, least: int = 1) -> Callable[[str], int]:
+    def number(told: str) -> int:
+        if least <= int(told) <= most:
+            return int(told)
+        raise argparse.ArgumentTypeError(f"{least} to {most:,}")
+
+    return number
+
+
 def main() -> int:
+    for each in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(
+            each, lambda number, _: sys.exit(f"{signal.Signals(number).name}: ended, and everything it started")
+        )
+    signal.alarm(MOST_TIME)
+    most = raise_file_limit() // 2  # the browsers of two web processes are one process
+    if most < 1:
+        sys.exit("too few files may be open here (ulimit -Hn)")
     parser = argparse.ArgumentParser(prog="python -m bench.fanout", description=__doc__)
-    parser.add_argument("--sockets", type=int, default=5000, help="of each web process")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=int, default=50, help="of a change a second; 0 leaves the two processes out")
+    parser.add_argument(
+        "--sockets", type=up_to(most), default="5000", help=f"of each web process; {most:,} at most, see ulimit -Hn"
+    )
+    parser.add_argument("--rounds", type=up_to(MOST_ROUNDS), default=15)
+    parser.add_argument(
+        "--seconds",
+        type=up_to(MOST_SECONDS, 0),
+        default=50,
+        help="of a change a second; 0 leaves the two processes out",
+    )
     asked = parser.parse_args()
     held = True
     for each in measure(asked.sockets, asked.rounds, asked.seconds):

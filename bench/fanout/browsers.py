@@ -5,6 +5,7 @@ of people waiting that it tells. Pings are answered, as a browser does.
 """
 
 import json
+import random
 import resource
 import select
 import socket
@@ -16,9 +17,21 @@ from typing import Any
 AT_ONCE = 40  # browsers that are still connecting
 CONNECT = b"40/portal,"
 TOLD = b'42/portal,["queue",'
+ASK, ANSWERED = b'42/portal,1["place"]', b'43/portal,1[{"status"'
 MASK = b"\0\0\0\0"
 BIGGEST = 65_536
-MOST_FILES = 19_000
+OPENING = 180  # seconds at most until all browsers of a web process are there
+MOST_BROWSERS = 20_000
+OTHER_FILES = 100  # beside a browser each
+
+
+def raise_file_limit() -> int:
+    """How many browsers this process, or one it starts, may have open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_BROWSERS + OTHER_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_BROWSERS + OTHER_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most - OTHER_FILES
 
 
 def masked(message: bytes) -> bytes:
@@ -30,7 +43,7 @@ class Crowd:
     """All browsers of one web process."""
 
     def __init__(self) -> None:
-        self.there = self.lost = self.pings = self.others = 0
+        self.there = self.lost = self.pings = self.answered = self.others = 0
         self.told: dict[bytes, list[float]] = {}  # how many wait → when each browser read it
 
     def hears(self, waiting: bytes, at: float) -> None:
@@ -90,6 +103,8 @@ class Browser:
         elif message == b"2":
             self.crowd.pings += 1
             self.socket.send(masked(b"3"))
+        elif message.startswith(ANSWERED):
+            self.crowd.answered += 1
         elif message.startswith(b"0"):
             self.socket.send(masked(CONNECT))
         elif message.startswith(b'40/portal,{"sid"'):
@@ -141,7 +156,7 @@ class Browsers:
             while left and len(connecting) < AT_ONCE:
                 connecting.append(self._connect(Browser(crowd, ("127.0.0.1", port), left.pop())))
             self.turn(0.25)
-            if crowd.lost or time.monotonic() - began > 600:
+            if crowd.lost or time.monotonic() - began > OPENING:
                 raise RuntimeError(f"{crowd.there} came, {crowd.lost} were sent away, {len(left)} still to come")
         return {"there": crowd.there, "seconds": round(time.monotonic() - began, 1)}
 
@@ -153,11 +168,19 @@ class Browsers:
         times = sorted(crowd.told.pop(key, []))
         return {"delivered": len(times), "last": times[-1] if times else 0.0, "lost": crowd.lost}
 
+    def places(self, name: str, count: int) -> dict[str, Any]:
+        """So many of the crowd ask where they stand."""
+        for browser in random.sample(
+            [each for each in self._by_file.values() if each.crowd is self._crowds[name]], count
+        ):
+            browser.socket.send(masked(ASK))
+        return {"asked": count}
+
     def over(self, name: str) -> dict[str, Any]:
-        """How many messages came since it was asked the last time, of changes and pings."""
+        """How many messages came since it was asked the last time: of changes, pings and answers."""
         crowd = self._crowds[name]
-        found = {"delivered": sum(map(len, crowd.told.values())), "pings": crowd.pings, "lost": crowd.lost}
-        crowd.told, crowd.pings = {}, 0
+        found = {"delivered": sum(map(len, crowd.told.values())), "pings": crowd.pings, "answered": crowd.answered}
+        crowd.told, crowd.pings, crowd.answered = {}, 0, 0
         return found
 
     def drop(self, name: str, count: int) -> dict[str, Any]:
@@ -197,5 +220,5 @@ class Browsers:
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    raise_file_limit()
     Browsers().serve()

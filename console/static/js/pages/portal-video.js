@@ -70,13 +70,14 @@ const people = (count) => (count >= 1000 ? "1000+" : String(count)); // nobody c
 const NEAR = 5; // places from which one's own place and time are asked for at every change
 const ticket = Number($("[data-line]")?.dataset.ticket);
 let later = null;
+let mine = 0; // the own place as it was told last
 
 function told({ waiting, first }) {
   const place = first.indexOf(ticket) + 1;
   if (stage === "before" || place) show({ place, waiting });
   if (stage === "before") return;
   if (place ? place <= NEAR : waiting <= first.length) askPlace();
-  else askLater(place ? 20_000 : 90_000);
+  else askLater(place ? 20_000 : 90_000 * Math.max(1, mine / 100)); // far back a place means less: thousands ask a dozen times a second in all
 }
 
 function askLater(ms) {
@@ -114,6 +115,7 @@ async function askPlace() {
 function show({ place, waiting, eta, turn }) {
   for (const el of document.querySelectorAll("[data-waiting]")) el.textContent = people(waiting);
   if (stage !== "waiting" || !place) return;
+  mine = place;
   $("[data-mine]").textContent = people(place);
   if (turn && $("[data-turn]")) $("[data-turn]").textContent = turn;
   if (eta) {
