@@ -13,8 +13,10 @@ from console import live
 from console.config import Settings
 from console.db import transaction
 from console.queues.models import Ticket
+from console.queues.promises import WaitPromise
 from tests.browser import launch_options
 from tests.queues.given import waiting_since
+from tests.queues.history import called
 
 # counts what is really played: a tone is an oscillator that is started
 COUNT_TONES = """const start = OscillatorNode.prototype.start; let tones = 0;
@@ -88,3 +90,22 @@ def test_the_board_follows_the_queue_and_raises_the_alarm_once(page: Page, world
     with transaction() as session:
         assert session.query(Ticket).count() == 1
     assert refused == []
+
+
+def test_on_a_low_screen_no_chart_is_cut(page: Page, world: Settings) -> None:
+    branch_id = waits("周晚晴", 12)
+    with transaction() as session:
+        ticket = called(session, branch_id, datetime.now(UTC), waited=3)
+        told = WaitPromise(branch_id=branch_id, ticket_id=ticket.id, made_at=ticket.joined_at, ahead=1, low=2, high=5)
+        session.add(told)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto("/board")
+    expect(page.locator(".card-x svg[role=img]")).to_have_count(2)
+    expect(page.locator(".uplot canvas")).to_be_visible()
+    assert (
+        page.evaluate(
+            "() => [...document.querySelectorAll('.card-x svg[role=img], .uplot')].filter((chart) =>"
+            " chart.getBoundingClientRect().bottom > chart.closest('.card-x').getBoundingClientRect().bottom).length"
+        )
+        == 0
+    )
