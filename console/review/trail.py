@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from console.agreements.models import AgreementVersion
-from console.cases.models import Case, CaseEvent
+from console.cases.models import Case, CaseEvent, StepDone
 from console.cases.trail import Happening
 from console.cases.transitions import Action
 from console.evidence.models import KIND_TITLES, Evidence, Kind, Variant
@@ -69,7 +69,7 @@ def _line(event: CaseEvent, names: dict[str, str], titles: "Titles") -> TrailLin
     return TrailLine(event.at, event.action, event.step or "", who, mark, titles.about(event), call)
 
 
-def people(session: Session, events: Iterable[CaseEvent | CheckMark]) -> dict[str, str]:
+def people(session: Session, events: Iterable[CaseEvent | CheckMark | StepDone]) -> dict[str, str]:
     """``by`` of each line or mark to how people call it."""
     everyone = {event.by for event in events}
     numbers = {int(by.removeprefix("staff:")) for by in everyone if by.startswith("staff:")}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, jsonify, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
@@ -30,6 +30,7 @@ from console.video_seat import copies
 from console.video_seat.models import VideoSession
 
 from . import case_page, inbox, service, trail
+from .changes import since_rejection
 from .deadline import sla
 from .differences import differences
 
@@ -100,6 +101,7 @@ def case(case_no: str) -> str:
             begin=max(0, request.args.get("at", 0, type=int)),
             steps=steps_shown(session, found, playable={call.session_no for call in calls}),
             differences=differences(session, found, stamp()),
+            since_last=since_rejection(session, found, current_app.extensions["step_said"]),
             signatures=case_page.signatures(session, found),
             certificates=case_page.certificates(session, found),
             trail=trail.trail(session, found),

@@ -15,12 +15,13 @@ from console.cases.models import Case
 from console.db import reading, transaction
 from console.evidence import service as evidence
 from console.evidence.models import Kind, State
+from console.masking import masked_card
 from console.people.identity import plain
 from console.portal import uploads
 from console.portal.changing import at_work, naming_fields
 from console.stamp import Stamp
 
-from . import Handed, NotYet
+from . import Handed, NotYet, Said
 
 KEY = "bank_card"
 MOST_CARDS = 5
@@ -55,6 +56,14 @@ def submit(session: Session, case: Case, form: Mapping[str, str], mark: Stamp) -
 def facts(session: Session, case: Case) -> dict[str, Any]:
     cards = (case.data_of(KEY) or {}).get("cards", [])
     return {"cards": cards, "deleted": _taken_off(case, cards)}
+
+
+def said(case: Case, content: Any) -> list[Said]:
+    told = []
+    for card in content.get("cards", []):
+        title = f"银行卡 {masked_card(card['number'])}"
+        told += [Said(title, card["bank"]), Said(f"{title} 照片", card["evidence"] or "", photo=True)]
+    return told
 
 
 def routes(bp: Blueprint) -> None:

@@ -30,7 +30,7 @@ from console.portal.changing import at_work
 from console.portal.documents import readable
 from console.stamp import Stamp
 
-from . import Handed, NotYet
+from . import Handed, NotYet, Said
 
 KEY = "exchanges"
 NO_GRADE = "还没有风险等级。请先完成适当性评估，再增开交易编码。"
@@ -87,6 +87,10 @@ def facts(session: Session, case: Case) -> dict[str, Any]:
         "above": _above(case),
         "answers": notices.answers(session, case),
     }
+
+
+def said(case: Case, content: Any) -> list[Said]:
+    return [Said("新开", "、".join(EXCHANGES[code].short for code in content.get("chosen", ()) if code in EXCHANGES))]
 
 
 def routes(bp: Blueprint) -> None:

@@ -13,12 +13,12 @@ from console.agreements.service import undertaking_done, unread, versions_of
 from console.cases.models import Case
 from console.db import reading, transaction
 from console.evidence import service as evidence
-from console.evidence.models import Evidence, Kind, State
+from console.evidence.models import KIND_TITLES, Evidence, Kind, State
 from console.portal import uploads
 from console.portal.changing import at_work
 from console.stamp import Stamp
 
-from . import Handed, NotYet
+from . import Handed, NotYet, Said
 
 KEY = "photos"
 KINDS = (Kind.ID_FRONT, Kind.ID_BACK, Kind.SIGNATURE)
@@ -57,6 +57,11 @@ def submit(session: Session, case: Case, form: Mapping[str, str], mark: Stamp) -
 def facts(session: Session, case: Case) -> dict[str, Any]:
     ready = [p for p in evidence.live(session, case, *KINDS) if p.state is State.READY]
     return {"photos": sorted(ready, key=lambda photo: KINDS.index(photo.kind))}
+
+
+def said(case: Case, content: Any) -> list[Said]:
+    """The picture that people look at: another crop of the same photo is another picture."""
+    return [Said(KIND_TITLES[kind], (content.get(kind.value) or {}).get("shown", ""), photo=True) for kind in KINDS]
 
 
 def routes(bp: Blueprint) -> None:

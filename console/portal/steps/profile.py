@@ -12,7 +12,7 @@ from console.cases.models import Case
 from console.people.models import Investor
 from console.stamp import Stamp
 
-from . import Handed, NotYet
+from . import Handed, NotYet, Said
 
 KEY = "profile"
 INCOMPLETE = "带 * 的资料不完整：{}。请先完成适当性评估，补全资料后再增开交易编码。"
@@ -76,6 +76,10 @@ def facts(session: Session, case: Case) -> dict[str, Any]:
     confirmed = case.data_of(KEY) or {}
     shown = fields(case.investor)
     return {"fields": shown, "changed": {f.key for f in shown if f.key in confirmed and confirmed[f.key] != f.value}}
+
+
+def said(case: Case, content: Any) -> list[Said]:
+    return [Said(f.title, str(content.get(f.key) or "")) for f in fields(case.investor)]
 
 
 def _validity(investor: Investor) -> str | None:

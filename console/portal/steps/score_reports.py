@@ -20,7 +20,7 @@ from console.portal.changing import at_work, may_work_at, step_of
 from console.portal.status import progress
 from console.stamp import Stamp
 
-from . import Handed, NotYet
+from . import Handed, NotYet, Said
 
 KEY = "score_reports"
 FEWEST, MOST = 2, 10
@@ -60,6 +60,12 @@ def facts(session: Session, case: Case) -> dict[str, Any]:
         "best": _best(tried),
         "pass_mark": knowledge_test.PASS_MARK,
     }
+
+
+def said(case: Case, content: Any) -> list[Said]:
+    best = _best(tried) if (tried := content.get("attempts")) else None
+    reports = [Said(f"成绩报告单 {n}", each, photo=True) for n, each in enumerate(content.get("reports", ()), 1)]
+    return [*reports, Said("在线测试", "" if best is None else f"{best} 分")]
 
 
 def routes(bp: Blueprint) -> None:

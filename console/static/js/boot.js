@@ -86,10 +86,11 @@ function wireForms() {
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
   });
-  // A form is sent once: a second click while the first is on its way does nothing.
+  // A form is sent once: a second click while the first is on its way does nothing. After a download (data-download) the page stays.
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (event.defaultPrevented || form.method !== "post" || form.closest("dialog form[method=dialog]")) return;
+    if ("download" in form.dataset) return form.closest("dialog")?.close();
     if (form.dataset.sent) return event.preventDefault();
     form.dataset.sent = "1";
     event.submitter?.setAttribute("aria-busy", "true");

@@ -87,7 +87,3 @@ function keepLease(url) {
   };
   for (const kind of ["pointerdown", "keydown", "wheel"]) document.addEventListener(kind, active, { passive: true });
 }
-
-// the dossier comes as a download: the page stays
-const dossier = document.querySelector("#dossier");
-dossier?.querySelector("form").addEventListener("submit", () => dossier.close());
