@@ -78,8 +78,11 @@ def dossier_of(session: Session, case: Case, authority: CertificateAuthority, by
     for piece in pieces:
         if piece.id in paths:
             made.items.append(Item(paths[piece.id], _title(piece), _clear(piece), piece.public_id))
-    verifier = files("console.dossier").joinpath("offline/verify.py").read_bytes()
-    made.items.append(Item("verify.py", "离线核验程序", [verifier]))
+    along = files("console.dossier") / "offline"
+    made.items += [
+        Item("style.css", "目录的样式", [along.joinpath("style.css").read_bytes()]),
+        Item("verify.py", "离线核验程序", [along.joinpath("verify.py").read_bytes()]),
+    ]
     return made
 
 
