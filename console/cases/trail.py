@@ -79,6 +79,7 @@ class Happening(StrEnum):
     TAKEN_OVER = "taken_over"
     RECORDING_KEPT = "recording_kept"
     SNAPSHOT_TAKEN = "snapshot_taken"
+    SNAPSHOT_CHOSEN = "snapshot_chosen"
     CHECK_MARKED = "check_marked"
     FIELD_CHECKED = "field_checked"
     CHALLENGED = "challenged"
@@ -119,6 +120,7 @@ HAPPENING_TITLES = {
     Happening.TAKEN_OVER: "接管通话",
     Happening.RECORDING_KEPT: "双录归档",
     Happening.SNAPSHOT_TAKEN: "抓拍",
+    Happening.SNAPSHOT_CHOSEN: "选用抓拍",
     Happening.CHECK_MARKED: "见证清单记录",
     Happening.FIELD_CHECKED: "信息核验记录",
     Happening.CHALLENGED: "视频口令",

@@ -20,6 +20,7 @@ LEAST_CONTRAST = 12.0  # of a tile (standard deviation, 0 to 255): below, there 
 LEAST_TILES = 4  # with fewer there is nothing to be seen at all
 QUARTILE = 75  # the sharper tiles count: around a text there is always some paper
 BLOCK = 4  # pixels: grain and ringing of the codec do not fill a block, a reflection does
+FILLED = 0.9  # of a square that counts as blown out: the codec leaves holes
 BLOWN_OUT = 244  # of 255, the darkest channel of a block: a codec at its coarsest leaves that of pure white
 
 
@@ -33,6 +34,9 @@ class Area:
     the floor lies where print of the size of the ID number begins to run together (a blur of some 1.5 pixels of 640), and every
     sharp picture lies half as high again above it; a face is known through twice that blur. A reflection over 4 % of a card, enough
     to hide a line of print, measures 2 % or more. In a face it matters later, window light on the forehead being common.
+
+    ``thick``: what is blown out in strips narrower than this (in widths of the area) is no glare: the white ground of a card's
+    portrait surrounds a head in strips, a reflection that hides print is wider.
     """
 
     box: tuple[float, float, float, float]
@@ -40,9 +44,10 @@ class Area:
     least_sharp: float
     most_glare: float
     card: bool = False
+    thick: float = 0.0
 
 
-CARD = Area((0.05, 0.05, 0.95, 0.95), 480, 0.30, 0.015, card=True)
+CARD = Area((0.05, 0.05, 0.95, 0.95), 480, 0.30, 0.015, card=True, thick=0.06)
 FACE = Area((0.2, 0.15, 0.8, 0.85), 240, 0.18, 0.04)
 HELD = Area((0.05, 0.05, 0.95, 0.95), 480, 0.20, 0.03)
 WHOLE = Area((0.0, 0.0, 1.0, 1.0), 480, 0.20, 0.08)
@@ -59,7 +64,7 @@ AREAS = {
 class Clarity:
     """``sharpness``: how steep edges are for their height (second difference over contrast) in the sharper tiles, across or down,
     whichever is less (so a hand's shake counts too): about 0.5 to 1 sharp, 0.1 blurred, whatever is pictured and however dim.
-    ``glare``: the share of the area that is blown out, 0 to 1.
+    ``glare``: the share of the area that is blown out (see Area.thick), 0 to 1.
     """
 
     sharpness: float
@@ -76,7 +81,7 @@ def of_file(path: Path, kind: Kind) -> Clarity:
 def measure(picture: Image.Image, area: Area) -> Clarity:
     """``picture``: RGB, any size."""
     part = picture.crop(_pixels(area, picture.size))
-    sharpness, glare = _sharpness(_brought_to(part, area.width)), _glare(part)
+    sharpness, glare = _sharpness(_brought_to(part, area.width)), _glare(part, area.thick)
     found = [BLURRED] if sharpness < area.least_sharp else []
     return Clarity(round(sharpness, 3), round(glare, 4), [*found, *([GLARE] if glare > area.most_glare else [])])
 
@@ -118,6 +123,10 @@ def _spread(values: Array) -> Array:
     return spread
 
 
-def _glare(part: Image.Image) -> float:
+def _glare(part: Image.Image, thick: float) -> float:
     blocks = part.resize((max(1, part.width // BLOCK), max(1, part.height // BLOCK)), Image.Resampling.BOX)
-    return float((np.asarray(blocks).min(axis=2) >= BLOWN_OUT).mean())
+    blown_out = np.asarray(blocks).min(axis=2) >= BLOWN_OUT
+    side = round(thick * blocks.width) | 1
+    squares = Image.fromarray(np.where(blown_out, 255, 0).astype(np.uint8)).filter(ImageFilter.BoxBlur(side // 2))
+    wide = squares.point([255 * (level >= FILLED * 255) for level in range(256)]).filter(ImageFilter.MaxFilter(side))
+    return float((blown_out & (np.asarray(wide) > 0)).mean())

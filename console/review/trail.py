@@ -108,6 +108,8 @@ class Titles:
         title = self._calls.get(detail["session"], {}).get(detail["item"], detail["item"])
         if detail.get("better"):
             return f"{title}，改用更清楚的抓拍"
+        if detail.get("chosen"):
+            return f"{title}，改用所选的抓拍"
         why = self._why(ReasonUse.QUESTION, detail)
         return "，".join(filter(None, (title, RESULTS.get(detail["result"], ""), why)))
 
@@ -167,6 +169,7 @@ TOLD: dict[str, Callable[[Titles, dict[str, Any]], str]] = {
     Happening.PHOTO_KEPT: Titles._picture,
     Happening.PHOTO_REMOVED: Titles._picture,
     Happening.SNAPSHOT_TAKEN: Titles._picture,
+    Happening.SNAPSHOT_CHOSEN: Titles._picture,
     Happening.RECORDING_KEPT: Titles._recording,
     Happening.DOCUMENT_READ: Titles._document,
     Happening.DOCUMENT_SIGNED: Titles._document,

@@ -170,6 +170,21 @@ def take_snapshot(fence: int, session_no: str, kind: Kind, press: str = "") -> E
         picture.unlink(missing_ok=True)
 
 
+def choose_snapshot(fence: int, session_no: str, public_id: str) -> None:
+    """Raises NotFound for what is no picture of this call."""
+    with _holding(fence, session_no) as (session, call):
+        service.choose_snapshot(session, call, _picture(session, call, public_id), stamp())
+        case_no, staff_id = call.case.case_no, call.witness_id
+    live.call_changed(case_no, staff_id, "marked", session_no=session_no)
+
+
+def _picture(session: Session, call: VideoSession, public_id: str) -> Evidence:
+    for picture in service.snapshots(session, call):
+        if picture.public_id == public_id:
+            return picture
+    raise NotFound
+
+
 def mark(
     fence: int,
     session_no: str,
@@ -181,9 +196,7 @@ def mark(
     words: str = "",
 ) -> None:
     with _holding(fence, session_no) as (session, call):
-        picture = next((p for p in service.snapshots(session, call) if p.public_id == snapshot), None)
-        if snapshot and picture is None:
-            raise NotFound
+        picture = _picture(session, call, snapshot) if snapshot else None
         service.mark(session, call, item, result, stamp(), at=at, snapshot=picture, reason=reason, words=words)
         case_no, staff_id = call.case.case_no, call.witness_id
     live.call_changed(case_no, staff_id, "marked", session_no=session_no)

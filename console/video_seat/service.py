@@ -26,7 +26,7 @@ from . import facts, script, timeline
 from .locks import Locks, marks_of
 from .models import CheckMark, CheckResult, ReasonUse, Recording, Suspicion, Verdict, VideoSession
 from .script import Item, items_of
-from .snapshots import SNAPSHOTS
+from .snapshots import CHOSEN, SNAPSHOTS
 from .words import NOTE, REMARK, WORDS, written
 
 
@@ -71,6 +71,13 @@ class SnapshotMissing(Problem):
         keys = "、".join(f"{shot.key} {shot.title}" for shot in needs.lacking(taken) or needs.shots)
         told = f"第 {item.number} 项“{item.title}”须有{each}抓拍，请先抓拍（{keys}），再标记。"
         super().__init__(item.key, text=told)
+
+
+class ProvesNothing(Problem):
+    """No question of the call asks for such a picture, or the conversation began again since it was taken."""
+
+    status, code = 422, "proves_nothing"
+    text = "清单里没有要用这种抓拍证明的项目，或对话已重新开始，不能选用。"
 
 
 class UnknownShortReason(Problem):
@@ -241,10 +248,59 @@ def _prove_better(session: Session, call: VideoSession, stamp: Stamp) -> None:
         better = item.pictures.improved(made.snapshots, taken)
         if {picture.id for picture in better} == {picture.id for picture in made.snapshots}:
             continue
-        call.marks.append(CheckMark(item=item.key, result=made.result, at=made.at, by=stamp.by, snapshots=better))
-        told = {"item": item.key, "result": made.result.value, "pictures": _names(better), "better": True}
-        note(call.case, Happening.CHECK_MARKED, stamp, session=call.session_no, **told)
+        _prove_by(call, item, made, better, stamp, better=True)
     session.flush()
+
+
+def _prove_by(
+    call: VideoSession, item: Item, made: CheckMark, pictures: list[Evidence], stamp: Stamp, **why: bool
+) -> None:
+    """The same mark, with other pictures."""
+    call.marks.append(CheckMark(item=item.key, result=made.result, at=made.at, by=stamp.by, snapshots=pictures))
+    told = {"item": item.key, "result": made.result.value, "pictures": _names(pictures), **why}
+    note(call.case, Happening.CHECK_MARKED, stamp, session=call.session_no, **told)
+
+
+def choose_snapshot(session: Session, call: VideoSession, picture: Evidence, stamp: Stamp) -> None:
+    """This picture of the call proves, before those taken or chosen until now; a mark that held another of its group is written again
+    with the moment it had. What proves already is left as it is. Raises CallOver, ProvesNothing.
+    """
+    hold(call.case)
+    session.refresh(call, ["ended_at"])
+    _require_live(call)
+    taken = snapshots(session, call)
+    if picture not in choosable(call, taken):
+        raise ProvesNothing(picture.public_id)
+    asking = [item for item in items_of(call) if picture.kind in item.pictures.kinds]
+    if all(item.number in proving(call, taken).get(picture.id, ()) for item in asking):
+        return
+    picture.facts = picture.facts | {CHOSEN: stamp.at.isoformat()}
+    told = {"session": call.session_no, "kind": picture.kind.value, "evidence": picture.public_id}
+    note(call.case, Happening.SNAPSHOT_CHOSEN, stamp, **told)
+    marks = marks_of(call)
+    for item in asking:
+        made = marks.get(item.key)
+        if made is not None and made.result is CheckResult.OK and picture not in made.snapshots:
+            _prove_by(call, item, made, item.pictures.proofs(made.snapshots, picture), stamp, chosen=True)
+    session.flush()
+
+
+def proving(call: VideoSession, taken: list[Evidence]) -> dict[int, list[int]]:
+    """By the id of a picture the numbers of the questions that it proves, or will when they are marked in order."""
+    marks, found = marks_of(call), dict[int, list[int]]()
+    counting = that_count(call, taken)
+    for item in items_of(call):
+        made = marks.get(item.key)
+        ready = made is not None and made.result is CheckResult.OK
+        for picture in made.snapshots if made is not None and ready else item.pictures.proofs(counting):
+            found.setdefault(picture.id, []).append(item.number)
+    return found
+
+
+def choosable(call: VideoSession, taken: list[Evidence]) -> list[Evidence]:
+    """Those with which a question of the call can be proved."""
+    wanted = {kind for item in items_of(call) for kind in item.pictures.kinds}
+    return [picture for picture in that_count(call, taken) if picture.kind in wanted]
 
 
 def that_count(call: VideoSession, taken: list[Evidence]) -> list[Evidence]:
@@ -281,7 +337,8 @@ def mark(
     """An item is in order, or is not, at this moment of the recording (``at``, default now): then ``reason`` is the code of a short
     reason.
 
-    An item that is proved by snapshots takes the best fitting ones of this call; ``snapshot`` goes before others of its kind.
+    An item that is proved by snapshots takes those of this call that were taken or chosen last; ``snapshot`` goes before others of
+    its kind.
     Raises UnknownItem, UnknownShortReason, TooLong, SnapshotMissing, NotAcknowledged.
     """
     _require_live(call)

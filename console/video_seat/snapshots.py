@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from console.evidence.models import Evidence, Kind
 
@@ -23,6 +24,7 @@ SHOTS = (
     Shot(Kind.SNAPSHOT_FULL, "整幅", "G"),
 )
 SNAPSHOTS = tuple(shot.kind for shot in SHOTS)
+CHOSEN = "chosen"  # of a picture's facts: when the witness chose it as a proof
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,10 @@ class Needs:
         return [shot for shot in SHOTS if any(shot.kind in group for group in open_groups)]
 
     def proofs(self, taken: list[Evidence], chosen: Evidence | None = None) -> list[Evidence]:
-        """The best of each group; ``chosen`` goes before the others of its group."""
+        """That of each group which was taken or chosen last; ``chosen`` goes before."""
         found = []
         for group in self.groups:
-            own = chosen if chosen is not None and chosen.kind in group else best(_in(group, taken))
+            own = chosen if chosen is not None and chosen.kind in group else latest(_in(group, taken))
             found += [own] if own is not None else []
         return found
 
@@ -67,8 +69,9 @@ class Needs:
         """``held``, each that cannot be read exchanged for the latest of its group that can."""
         found = []
         for group in self.groups:
-            own, other = best(_in(group, held)), best(_in(group, taken))
-            better = own is None or (own.warnings and other is not None and not other.warnings)
+            own = latest(_in(group, held))
+            other = latest([picture for picture in _in(group, taken) if own is None or not picture.warnings])
+            better = own is None or (own.warnings and other is not None)
             found += [each for each in [other if better else own] if each is not None]
         return found
 
@@ -83,7 +86,11 @@ def to_retake(taken: list[Evidence]) -> list[Evidence]:
     return [picture for picture in last.values() if picture.warnings]
 
 
-def best(taken: list[Evidence]) -> Evidence | None:
-    """The one that proves: the latest that can be read, else the latest. ``taken``: oldest first."""
-    clear = [picture for picture in taken if not picture.warnings]
-    return next(reversed(clear or taken), None)
+def latest(pictures: list[Evidence]) -> Evidence | None:
+    """The one that proves: what the witness took or chose last. Nobody but them sees whether it shows what it should."""
+    return max(pictures, key=lambda picture: (_touched(picture), picture.id), default=None)
+
+
+def _touched(picture: Evidence) -> datetime:
+    chosen = picture.facts.get(CHOSEN)
+    return datetime.fromisoformat(chosen) if chosen else picture.kept_at

@@ -246,6 +246,15 @@ def snapshot(payload: Any = None) -> dict[str, Any]:
     return {"id": kept.public_id, "url": url_for("desk.evidence", public_id=kept.public_id), "warnings": words}
 
 
+@live.socketio.on("choose_snapshot", namespace=live.SEAT)
+@witnesses
+@by_hand
+def choose_snapshot(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, id}: this picture of the call proves, not another of its kind."""
+    acts.choose_snapshot(_fence(payload), _call(payload), id_in(payload))
+    return {"chosen": True}
+
+
 @live.socketio.on("mark", namespace=live.SEAT)
 @witnesses
 @by_hand

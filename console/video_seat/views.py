@@ -221,6 +221,8 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         "snapshots": pictures,
         "shots": SHOTS,
         "retake": to_retake(pictures),
+        "proving": service.proving(call, pictures),
+        "choosable": service.choosable(call, pictures),
         "owed": {item.key: item.pictures.lacking(service.that_count(call, pictures)) for item in items},
         "numbers": {p.id: n for n, p in enumerate(pictures, 1)},
         "zero": call.acknowledged_at or call.started_at,

@@ -19,6 +19,7 @@ from console.video_seat.snapshots import SHOTS, SNAPSHOTS, to_retake
 from tests.video_seat.conftest import Socket, Witness
 from tests.video_seat.given import at, png, talking
 from tests.video_seat.node import PretendNode
+from tests.video_seat.test_calls import again
 from tests.video_seat.test_sockets import connected
 from tests.world import AT
 
@@ -29,10 +30,16 @@ OpenInvestor = Callable[..., Socket]
 
 
 def shot(
-    session: Session, call: VideoSession, kind: Kind, folder: Path, clarity: Clarity = CLEAR, press: str = ""
+    session: Session,
+    call: VideoSession,
+    kind: Kind,
+    folder: Path,
+    clarity: Clarity = CLEAR,
+    press: str = "",
+    minutes: float = 1,
 ) -> Evidence:
     with png(folder).open("rb") as picture, evidence.sealed(picture) as sealed:
-        return service.take_snapshot(session, call, kind, sealed, 64, 48, AT, at(1), clarity=clarity, press=press)
+        return service.take_snapshot(session, call, kind, sealed, 64, 48, AT, at(minutes), clarity=clarity, press=press)
 
 
 def test_every_kind_has_one_key_of_its_own() -> None:
@@ -129,11 +136,55 @@ def test_a_readable_proof_stays_and_so_does_that_of_a_problem(session: Session, 
     assert marks_of(call)["same_person"].snapshots == [clear] and len(call.marks) == 2
 
 
-def test_the_clear_snapshot_proves_an_item_before_a_later_blurred_one(session: Session, tmp_path: Path) -> None:
+def test_the_picture_taken_last_proves_whatever_was_measured_on_it(session: Session, tmp_path: Path) -> None:
+    """A bare face by a wrong key is sharp; the card that was meant may glare."""
     call = talking(session)
-    clear = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path)
-    shot(session, call, Kind.SNAPSHOT_FACE, tmp_path, BLURRED)
-    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshots == [clear]
+    by_mistake = shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path)
+    back = shot(session, call, Kind.SNAPSHOT_ID_BACK, tmp_path)
+    meant = shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path, BLURRED)
+    assert service.mark(session, call, "id_original", CheckResult.OK, at(2)).snapshots == [meant, back]
+    assert by_mistake.id not in service.proving(call, service.snapshots(session, call))
+
+
+def test_a_chosen_picture_proves_until_another_of_its_kind_is_taken_or_chosen(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    first, second = (shot(session, call, Kind.SNAPSHOT_FACE, tmp_path) for _ in range(2))
+    service.choose_snapshot(session, call, first, at(2))
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(2)).snapshots == [first]
+    service.choose_snapshot(session, call, second, at(3))
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(3)).snapshots == [second]
+    service.choose_snapshot(session, call, first, at(4))
+    later = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path, minutes=5)
+    assert service.mark(session, call, "same_person", CheckResult.OK, at(5)).snapshots == [later]
+
+
+def test_choosing_exchanges_the_proof_of_what_was_marked_and_the_trail_says_who_chose(
+    session: Session, tmp_path: Path
+) -> None:
+    call = talking(session)
+    card = shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path)
+    back = shot(session, call, Kind.SNAPSHOT_ID_BACK, tmp_path)
+    wrong = shot(session, call, Kind.SNAPSHOT_ID_FRONT, tmp_path)
+    made = service.mark(session, call, "id_original", CheckResult.OK, at(2))
+    assert made.snapshots == [wrong, back]
+    service.choose_snapshot(session, call, card, at(3))
+    service.choose_snapshot(session, call, card, at(4))
+    now = marks_of(call)["id_original"]
+    assert (now.snapshots, now.at, made.snapshots) == ([card, back], made.at, [wrong, back])
+    lines = session.query(CaseEvent).filter_by(action=Happening.SNAPSHOT_CHOSEN).all()
+    assert [(line.detail["evidence"], line.by, line.at) for line in lines] == [(card.public_id, at(3).by, at(3).at)]
+
+
+def test_what_no_question_asks_for_and_what_another_call_took_cannot_be_chosen(
+    session: Session, tmp_path: Path
+) -> None:
+    call = talking(session)
+    with pytest.raises(service.ProvesNothing):
+        service.choose_snapshot(session, call, shot(session, call, Kind.SNAPSHOT_ID, tmp_path), at(2))
+    old = shot(session, call, Kind.SNAPSHOT_FACE, tmp_path)
+    now = again(session, service.technical_failure(session, call, at(3)))
+    with pytest.raises(service.ProvesNothing):
+        service.choose_snapshot(session, now, old, at(6))
 
 
 def test_a_blurred_snapshot_proves_an_item_when_there_is_no_other(session: Session, tmp_path: Path) -> None:
@@ -162,6 +213,22 @@ def test_the_page_is_told_at_once_that_a_picture_cannot_be_read(witness: Open, i
     assert seat.act("snapshot", call=call, kind="snapshot_id_back")["warnings"] == ["模糊"]
     tray = seat.client.get("/seat/parts/tray").text
     assert "模糊" in tray and 'aria-label="重拍证件反面"' in tray and "i-alert-triangle" in tray
+
+
+def test_the_page_says_which_pictures_prove_and_lets_the_others_be_chosen(
+    witness: Open, investor: OpenInvestor
+) -> None:
+    seat, _, call = connected(witness, investor)
+    ids = [
+        seat.act("snapshot", call=call, kind=kind)["id"] for kind in ("snapshot_face", "snapshot_face", "snapshot_id")
+    ]
+    offered = 'data-choose="([^"]+)"'
+    tray = seat.client.get("/seat/parts/tray").text
+    assert re.findall(offered, tray) == [ids[0]] and tray.count("证第 3 项") == 1
+    assert seat.act("choose_snapshot", call=call, id=ids[0]) == {"chosen": True}
+    assert re.findall(offered, seat.client.get("/seat/parts/tray").text) == [ids[1]]
+    assert seat.act("choose_snapshot", call=call, id=ids[2])["code"] == "proves_nothing"
+    assert seat.act("choose_snapshot", call=call, id="x" * 32)["code"] == "404"
 
 
 def test_without_a_picture_yet_the_witness_is_told_what_to_do(

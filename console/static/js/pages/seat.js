@@ -184,6 +184,7 @@ document.addEventListener("click", (event) => {
   else if ((el = on("[data-answer]"))) pick(el);
   else if ((el = on(".states [data-state]"))) go(el.dataset.state);
   else if ((el = on("[data-snapshot]"))) snap(el);
+  else if ((el = on("[data-choose]"))) choose(el);
   else if ((el = on("[data-mark][data-result=problem]"))) askWhy(el, "question", mark);
   else if ((el = on("[data-mark]"))) mark(el);
   else if ((el = on("[data-ask]"))) show(el.dataset.ask);
@@ -378,7 +379,7 @@ function showStats(stats) {
   } else if (still > 2) waitForPeer();
 }
 
-const SHOWN_IN = { marked: ["checklist", "verdict", "script", "facts"], checked: ["facts", "verdict", "script"] };
+const SHOWN_IN = { marked: ["checklist", "verdict", "script", "facts", "tray"], checked: ["facts", "verdict", "script"] };
 
 const seen = (event) => refresh(...SHOWN_IN[event]);
 
@@ -473,6 +474,11 @@ async function snap(button) {
   button.removeAttribute("aria-busy");
   if (kept?.warnings.length) toast(`抓拍${kept.warnings.join("、")}，已保存。请让投资者拿稳、避开灯光后重拍。`, "wait");
   if (kept) refresh("tray", "checklist");
+}
+
+/** This picture proves, not another of its kind. */
+async function choose(button) {
+  if (await act("choose_snapshot", { call: session, id: button.dataset.choose })) refresh("tray", "checklist");
 }
 
 const moment = () => new Date(now()).toISOString(); // of the key, however long the way to the server
