@@ -107,6 +107,7 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Happening.COUNTER_ASKED_AGAIN: (report_to_counter, tell_of_report),
     Happening.TASK_CLAIMED: (tell_reviewers,),
     Happening.TASK_RELEASED: (tell_reviewers,),
+    Happening.INDEPENDENCE_WAIVED: (tell_reviewers,),
     Happening.TASK_REDATED: (tell_reviewers,),
 }
 

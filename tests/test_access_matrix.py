@@ -65,6 +65,7 @@ ROUTES: dict[str, object] = {
     "review.approve review.reject review.chapters review.captions review.verified": COUNTER,
     "counter.deliveries counter.waiting counter.again": COUNTER,
     "dossier.export": COUNTER,
+    "review.waive": {SUPERVISOR},
     "agreements.index agreements.publish": {ADMIN},
     "agreements.version": EVERY_STAFF,
     "admin.index admin.static": {ADMIN},

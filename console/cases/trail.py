@@ -96,6 +96,7 @@ class Happening(StrEnum):
     TASK_CLAIMED = "task_claimed"
     TASK_RELEASED = "task_released"
     TASK_REDATED = "task_redated"
+    INDEPENDENCE_WAIVED = "independence_waived"
     COUNTER_DONE = "counter_done"
     COUNTER_REFUSED = "counter_refused"
     COUNTER_ASKED_AGAIN = "counter_asked_again"
@@ -137,6 +138,7 @@ HAPPENING_TITLES = {
     Happening.TASK_CLAIMED: "领取复核任务",
     Happening.TASK_RELEASED: "退回复核任务",
     Happening.TASK_REDATED: "复核到期改时间",
+    Happening.INDEPENDENCE_WAIVED: "班长授权复核",
     Happening.COUNTER_DONE: "柜台办妥",
     Happening.COUNTER_REFUSED: "柜台退回",
     Happening.COUNTER_ASKED_AGAIN: "重新报送柜台",

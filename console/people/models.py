@@ -156,7 +156,10 @@ class StaffEvent(Chained, Base):
 
 
 class Investor(Base):
-    """投资者 with the data the broker already holds; profile fields are shown, never edited, in the portal (app manual 2.3)."""
+    """投资者 with the data the broker already holds; profile fields are shown, never edited, in the portal (app manual 2.3).
+
+    ``referrer_id``: who of the staff brought this client (开发人员), and is not independent of them.
+    """
 
     __tablename__ = "investors"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -181,8 +184,10 @@ class Investor(Base):
     occupation: Mapped[str | None] = mapped_column(String(40))
     risk_grade: Mapped[RiskGrade | None]
     investor_class: Mapped[InvestorClass] = mapped_column(default=InvestorClass.ORDINARY)
+    referrer_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     broker: Mapped[Broker] = relationship()
     branch: Mapped[Branch] = relationship()
+    referrer: Mapped[Staff | None] = relationship()
     trading_codes: Mapped[list[TradingCode]] = relationship(back_populates="investor", order_by="TradingCode.id")
     bank_cards: Mapped[list[BankCard]] = relationship(back_populates="investor", order_by="BankCard.id")
     __table_args__ = (

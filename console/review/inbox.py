@@ -16,9 +16,11 @@ from console.local_time import midnight
 from console.people.models import Branch, Investor, Staff
 from console.video_seat.models import VideoSession, was_witnessed_by
 
+from .independence import tie_of
 from .models import ReviewTask, TaskState
 
 PAGE = 15
+LOOKED_AT = 50  # of the tasks due first, for one to take
 SOON = timedelta(hours=1)
 
 
@@ -117,9 +119,10 @@ def counts(session: Session, staff: Staff, at: datetime) -> dict[View, int]:
 
 
 def next_free(session: Session, staff: Staff, at: datetime) -> ReviewTask | None:
-    """The task that is due soonest and that nobody holds."""
+    """The task that is due soonest, that nobody holds and of which this person is independent."""
     query = select(ReviewTask).where(_may_take(staff), _live(), ~_is_held(at))
-    return session.scalar(query.order_by(ReviewTask.due_at, ReviewTask.id).limit(1))
+    due = session.scalars(query.order_by(ReviewTask.due_at, ReviewTask.id).limit(LOOKED_AT))
+    return next((task for task in due if tie_of(session, task, staff, at) is None), None)
 
 
 def neighbours(session: Session, staff: Staff, task: ReviewTask) -> tuple[str | None, str | None]:

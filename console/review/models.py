@@ -26,7 +26,10 @@ class Decision(StrEnum):
 
 
 class ReviewTask(Base):
-    """One submission of one case to the counter. ``reviewer_person`` is who holds or decided it, by person."""
+    """One submission of one case to the counter. ``reviewer_person`` is who holds or decided it, by person.
+
+    ``waived_by_id``, ``waived_why``: a supervisor lets somebody review it who is not independent (independence.py).
+    """
 
     __tablename__ = "review_tasks"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -41,9 +44,12 @@ class ReviewTask(Base):
     lease_until: Mapped[datetime | None]
     decided_at: Mapped[datetime | None]
     decision: Mapped[Decision | None]
+    waived_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    waived_why: Mapped[str] = mapped_column(String(200), default="", server_default="")
     case: Mapped[Case] = relationship()
     branch: Mapped[Branch] = relationship()
-    reviewer: Mapped[Staff | None] = relationship()
+    reviewer: Mapped[Staff | None] = relationship(foreign_keys=reviewer_id)
+    waived_by: Mapped[Staff | None] = relationship(foreign_keys=waived_by_id)
     __table_args__ = (
         Index(
             "uq_review_tasks_live",
@@ -58,5 +64,12 @@ class ReviewTask(Base):
             "due_at",
             sqlite_where=text("state <> 'done'"),
             postgresql_where=text("state <> 'done'"),
+        ),
+        Index(
+            "ix_review_tasks_decided",
+            "branch_id",
+            "decided_at",
+            sqlite_where=text("decision IS NOT NULL"),
+            postgresql_where=text("decision IS NOT NULL"),
         ),
     )

@@ -19,6 +19,7 @@ from console.stamp import Stamp
 from console.video_seat.models import was_witnessed_by
 
 from .deadline import due_at
+from .independence import NotIndependent, tie_of
 from .models import Decision, ReviewTask, TaskState
 
 LEASE = timedelta(minutes=20)
@@ -134,7 +135,7 @@ def holder(task: ReviewTask, at: datetime) -> Staff | None:
 
 
 def claim(session: Session, case: Case, staff: Staff, stamp: Stamp) -> ReviewTask:
-    """Take the case's task for LEASE, or lengthen one's own lease. Raises NoTask, MakerIsChecker, AlreadyClaimed."""
+    """Take the case's task for LEASE, or lengthen one's own lease. Raises NoTask, MakerIsChecker, AlreadyClaimed, NotIndependent."""
     task = live_task(session, case, lock=True)
     if task is None:
         raise NoTask
@@ -143,6 +144,8 @@ def claim(session: Session, case: Case, staff: Staff, stamp: Stamp) -> ReviewTas
     held_by = holder(task, stamp.at)
     if held_by is not None and held_by.id != staff.id:
         raise AlreadyClaimed(task)
+    if held_by is None and (tie := tie_of(session, task, staff, stamp.at)) is not None:
+        raise NotIndependent(tie)
     task.state, task.reviewer_id, task.reviewer_person = TaskState.CLAIMED, staff.id, staff.person
     task.lease_until = stamp.at + LEASE
     if held_by is None:

@@ -29,10 +29,11 @@ from console.stamp import Stamp
 from console.video_seat import copies
 from console.video_seat.models import VideoSession
 
-from . import case_page, inbox, service, trail
+from . import case_page, inbox, independence, service, trail
 from .changes import since_rejection
 from .deadline import sla
 from .differences import differences
+from .independence import tie_of
 
 bp = Blueprint("review", __name__)
 reviewers = staff_only(Role.REVIEWER, Role.SUPERVISOR)
@@ -92,6 +93,8 @@ def case(case_no: str) -> str:
             sla=sla,
             mine=holder is not None and holder.id == staff.id,
             witnessed=service.witnessed(session, found, staff),
+            may_waive=task is not None and holder is None and staff.has_role(Role.SUPERVISOR),
+            tie=tie_of(session, task, staff, now) if task and holder is None else None,
             before=before,
             after=after,
             counts=inbox.counts(session, staff, now),
@@ -173,6 +176,18 @@ def renew(case_no: str) -> Response:
 @reviewers
 def release(case_no: str) -> Response:
     return _act(case_no, service.release, _onwards, "已退回任务，其他人可以领取。")
+
+
+@bp.post("/review/<case_no>/waive")
+@staff_only(Role.SUPERVISOR)
+def waive(case_no: str) -> Response:
+    """班长授权: somebody who is not independent may review this one."""
+
+    def let(session: Session, found: Case, staff: Staff, mark: Stamp) -> None:
+        task = service.live_task(session, found, lock=True)
+        independence.waive(session, task, staff, request.form.get("why", ""), mark)
+
+    return _act(case_no, let, lambda: url_for("review.case", case_no=case_no), "已授权，其他复核人员可以领取此单。")
 
 
 @bp.post("/review/<case_no>/approve")
