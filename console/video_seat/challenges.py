@@ -147,10 +147,10 @@ def _met(call: VideoSession, each: Challenge) -> bool:
     return each.result is Result.RIGHT and timeline.uncovered(call, each.moment) is None
 
 
-def shown(call: VideoSession, now: datetime) -> Challenge | None:
-    """The one that the witness should see: what waits, else what is owed, else the last."""
-    asked = of(call, now)
-    return outstanding(call, now) or next(iter(reversed(owed(call, now) or asked)), None)
+def shown(call: VideoSession, now: datetime) -> list[Challenge]:
+    """Those that the witness should see: what waits or came out last, then what is owed besides."""
+    last = of(call, now)[-1:]
+    return last + [each for each in owed(call, now) if each not in last]
 
 
 def _told(call: VideoSession) -> Iterator[Challenge]:

@@ -229,7 +229,7 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         "rejection": page.last_rejection(case),
         "round": len(service.calls_of(session, case)),
         "ticket": acts.ticket_of(session, call),
-        "dare": challenges.shown(call, now),
+        "dares": challenges.shown(call, now),
         "dares_owed": challenges.owed(call, now),
         "texts": texts.of(call),
         "help": helping.of(session, call),

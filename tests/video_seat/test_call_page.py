@@ -160,8 +160,8 @@ def test_what_one_side_does_the_other_side_sees(
     seat.keyboard.press("1")
     expect(phone.get_by_text("请大声读出这些数字")).to_be_visible()
     expect(seat.locator(".dare .digits")).to_have_text(phone.locator("[data-digits-shown]").inner_text())
-    seat.keyboard.press("Shift+Y")
-    expect(seat.locator(".dare")).to_contain_text("读对")
+    seat.keyboard.press("Shift+X")
+    expect(seat.locator(".dare")).to_contain_text("读错")
     expect(phone.get_by_text("请大声读出这些数字")).to_be_hidden()
     seat.keyboard.press("k")
     seat.keyboard.press("2")
@@ -173,7 +173,11 @@ def test_what_one_side_does_the_other_side_sees(
     expect(seat.locator(".dare")).to_contain_text("已输错 1 次")
     field.fill(code())
     field.press("Enter")
-    expect(seat.locator(".dare")).to_contain_text("验证通过")
+    results = seat.locator(".dare [data-came-out]")
+    expect(results.first).to_contain_text("短信验证码：验证通过")
+    expect(results.last).to_contain_text("读错")
+    expect(seat.locator(".toastx").filter(has_text="短信验证码：验证通过")).to_be_visible()
+    assert seat.locator("[data-key='Shift K']").count() == 1
 
     # turned on its side, everything is still there
     phone.set_viewport_size(LANDSCAPE)  # type: ignore[arg-type]

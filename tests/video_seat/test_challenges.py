@@ -198,10 +198,23 @@ def test_a_code_that_nobody_typed_is_owed_beside_digits_that_were_read_right(ses
     challenges.ask_digits(session, call, "digits-001", at(2))
     challenges.judge_digits(session, call, "digits-001", True, at(2.2))
     assert owed(session, call, 3) == ["没有结果，须重做，或写明原因撤回"]
-    assert challenges.shown(call, at(3).at).kind is challenges.Kind.SMS
+    assert [each.title.partition(" ")[0] for each in challenges.shown(call, at(3).at)] == [
+        "读数字",
+        "短信验证码：没有结果",
+    ]
     _, code = asked(session, call, 4, "sms-00002")
     typed(session, call, code, 4.5, "try-00001", "sms-00002")
     assert owed(session, call, 5) == []
+
+
+def test_a_code_that_was_typed_right_is_seen_before_digits_that_are_still_owed(session: Session) -> None:
+    call = talking(session)
+    challenges.ask_digits(session, call, "digits-001", at(2))
+    challenges.judge_digits(session, call, "digits-001", False, at(2.2))
+    _, code = asked(session, call, 3)
+    assert [each.result for each in challenges.shown(call, at(3.1).at)] == [None, Result.WRONG]
+    typed(session, call, code, 3.5, "attempt-1")
+    assert [each.result for each in challenges.shown(call, at(4).at)] == [Result.RIGHT, Result.WRONG]
 
 
 def test_what_is_withdrawn_for_a_reason_is_owed_no_more_and_keeps_its_result(session: Session) -> None:

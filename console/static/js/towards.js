@@ -67,8 +67,12 @@ export class Towards {
     this.bars.gone(gone ? "中断" : "");
   }
 
-  /** The part 口令 is fresh: when its time is over it says so by itself. */
-  challenged() {
+  /** The part 口令 is fresh: what came out since `before` is said; when its time is over it says so by itself. */
+  challenged(before) {
+    for (const each of document.querySelectorAll("[data-came-out]")) {
+      const known = before.querySelector(`[data-came-out="${each.dataset.cameOut}"]`);
+      if (!known && each.dataset.how !== "lapsed") toast(each.querySelector(".dare-r").textContent, each.dataset.how === "right" ? "ok" : "bad");
+    }
     clearTimeout(this.lapses);
     const left = Number($("[data-part=challenge]")?.dataset.left);
     if (left > 0) this.lapses = setTimeout(() => this.refresh("challenge", "verdict"), 1000 * left + 500);

@@ -170,7 +170,7 @@ function exchange(fresh) {
     showAfter();
     if (document.querySelector("#v-pass").disabled) passing.locked();
   }
-  if (name === "challenge") towards.challenged();
+  if (name === "challenge") towards.challenged(old);
   if (name === "tray") showLatest(stood);
   if (focused) document.getElementById(focused)?.focus();
 }
