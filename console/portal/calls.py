@@ -148,7 +148,7 @@ def _consented(payload: Any) -> VideoSession:
 
 def call_state(payload: Any = None) -> dict[str, Any]:
     """{status, call, witness, licence_no, acknowledged_at, cue, frame, away, left, switches, text, challenge}: what the page of the
-    call shows now. ``text``: the last one that the witness sent; ``challenge``: the one that waits for an answer.
+    call shows now. ``text``: the last one that the witness sent, with the seconds ``left`` to show it; ``challenge``: the one that waits for an answer.
     """
     with reading() as session:
         case = _case(session, payload)
@@ -170,10 +170,10 @@ def call_state(payload: Any = None) -> dict[str, Any]:
 
 def _in_call(call: VideoSession) -> dict[str, Any]:
     now = stamp().at
-    said = texts.of(call)[-1:]
+    said = texts.shown(call, now)
     return listening.line_state(call, signalling.terms(), now) | {
         "switches": controls.shown(call),
-        "text": {"id": said[0].id, "text": said[0].text} if said else None,
+        "text": {"id": said.id, "text": said.text, "left": said.left(now)} if said else None,
         "challenge": of_challenge(challenges.outstanding(call, now)),
     }
 

@@ -15,6 +15,7 @@ from .models import CallEvent, CallEventKind, VideoSession
 
 LONGEST = 120  # characters
 MOST, WITHIN = 6, timedelta(seconds=30)
+SHOWN = timedelta(seconds=25)  # on the investor's page: the longest is read by then
 CONTEXT = "call_event.text"
 
 
@@ -36,10 +37,19 @@ class Text:
     text: str
     at: datetime
 
+    def left(self, now: datetime) -> float:
+        """Seconds for which it is still shown."""
+        return (self.at + SHOWN - now).total_seconds()
+
 
 def of(call: VideoSession) -> list[Text]:
     """Every text of the call, oldest first."""
     return [_read(event) for event in call.events if event.kind is CallEventKind.TEXT_SENT]
+
+
+def shown(call: VideoSession, now: datetime) -> Text | None:
+    """What the investor's page shows: the last one, while it is new."""
+    return next((text for text in of(call)[-1:] if text.left(now) > 0), None)
 
 
 def send(session: Session, call: VideoSession, text_id: str, words: str, stamp: Stamp) -> Text:

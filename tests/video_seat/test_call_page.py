@@ -18,7 +18,8 @@ from console.evidence.models import Kind
 from console.people.models import OutgoingSms
 from console.queues import seats
 from console.queues import service as queues
-from console.video_seat import challenges, service
+from console.stamp import Stamp
+from console.video_seat import challenges, service, texts
 from console.video_seat.models import CallEventKind, VideoSession
 from console.video_seat.snapshots import SNAPSHOTS
 from tests.browser import launch_options
@@ -92,7 +93,8 @@ def test_what_one_side_does_the_other_side_sees(
     opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient], as_investor: Callable[[str], FlaskClient]
 ) -> None:
     with db.transaction() as session:
-        path = f"/case/{talking(session).case.case_no}/video"
+        path = f"/case/{(call := talking(session)).case.case_no}/video"
+        texts.send(session, call, "text-0000", "请稍候", Stamp("staff:1", datetime.now(UTC) - timedelta(seconds=19)))
     seat = opened(as_staff("luwenshan"), "/seat", DESK)
     phone = opened(as_investor("周晚晴"), path, PHONE)
     theirs, mine = seat.locator("[data-peer-off]"), phone.locator("[data-peer-off]")
@@ -147,7 +149,8 @@ def test_what_one_side_does_the_other_side_sees(
     assert phone.evaluate(f"() => {TRACK}.readyState") == "live"
     assert kinds().count(CallEventKind.CAMERA_OFF) == kinds().count(CallEventKind.CAMERA_ON) == 3
 
-    # words; no key works while somebody types
+    # words; what was said before goes by itself; no key works while somebody types
+    expect(phone.get_by_role("log")).to_be_hidden()
     seat.keyboard.press("w")
     seat.get_by_label("或者自己写").fill("请靠近一点")
     seat.keyboard.type("mo1")
@@ -167,6 +170,14 @@ def test_what_one_side_does_the_other_side_sees(
     seat.keyboard.press("2")
     field = phone.get_by_label("请输入 6 位数字")
     expect(field).to_be_visible()
+
+    # on the smallest phone both are whole, and the words lie beside where an ID is held
+    phone.set_viewport_size({"width": 320, "height": 568})
+    for each in (field, phone.get_by_role("button", name="提交"), phone.get_by_role("log")):
+        expect(each).to_be_in_viewport(ratio=1)
+    words, held = phone.get_by_role("log").bounding_box(), phone.locator(".big").bounding_box()
+    assert words and held and words["y"] + words["height"] <= held["y"]
+    phone.set_viewport_size(PHONE)  # type: ignore[arg-type]
     field.fill(f"{(int(code()) + 1) % 1_000_000:06d}")
     field.press("Enter")
     expect(phone.get_by_text("数字不对，还可以试 2 次")).to_be_visible()

@@ -132,6 +132,13 @@ def test_a_text_that_is_sent_again_is_the_same_text(session: Session) -> None:
     assert len(texts.of(call)) == 1
 
 
+def test_a_text_is_shown_long_enough_to_be_read_and_no_longer(session: Session) -> None:
+    call = talking(session)
+    sent = texts.send(session, call, "text-0001", "请稍候", at(2))
+    assert texts.shown(call, at(2.3).at) == sent and sent.left(at(2.3).at) == 7
+    assert texts.shown(call, at(2.5).at) is None, "also for a page that is loaded again"
+
+
 @pytest.mark.parametrize("words", ["", "   ", "字" * 121])
 def test_a_text_has_words_and_not_too_many(session: Session, words: str) -> None:
     call = talking(session)

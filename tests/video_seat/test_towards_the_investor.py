@@ -75,7 +75,8 @@ def test_a_text_reaches_the_page_that_asks_after_the_hint(witness: Open, investo
     seat, page, call = connected(witness, investor)
     sent = seat.act("say", call=call, id="text-0001", text="请靠近一点")
     assert page.heard("call")[-1] == {"case_no": call[:-2], "event": "text", "session_no": call}
-    assert page.ask("call_state")["text"] == {"id": "text-0001", "text": "请靠近一点"}
+    shown = page.ask("call_state")["text"]
+    assert (shown["id"], shown["text"]) == ("text-0001", "请靠近一点") and 20 < shown["left"] <= 25
     assert seat.act("say", call=call, id="text-0001", text="请靠近一点") == sent
     assert happened(CallEventKind.TEXT_SENT) == 1
     assert seat.act("say", call=call, id="text-0002", text=" ")["code"] == "no_text"

@@ -319,12 +319,15 @@ async function lookAfterCall() {
 // --- what the witness writes and asks
 
 let textShown = "";
+let textGone = 0;
 
 function showText(text) {
   if (!text || text.id === textShown) return;
   textShown = text.id;
   $("[data-text] p").textContent = text.text;
   $("[data-text]").hidden = false;
+  clearTimeout(textGone);
+  textGone = setTimeout(() => ($("[data-text]").hidden = true), 1000 * text.left);
 }
 
 let challenge = null;
