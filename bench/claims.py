@@ -4,6 +4,7 @@ A process of its own (`python -m bench.claims`) holds some of the claimers as th
 `Crew` starts and leads them over their standard input and output, a line a turn.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from statistics import median
+from statistics import median, quantiles
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,7 +33,12 @@ from console.queues.models import Seat
 from console.stamp import Stamp
 
 CLAIMERS, PROCESSES = 16, 2
-WARM, ROUNDS, TURNS = 12, 20, 3  # claims of each claimer before it counts, in a turn; turns of each side
+WARM, TURNS = 12, 9  # claims of each claimer before it counts; turns of each side
+ROUNDS = {
+    "ours": 16,
+    "bare": 40,
+    "by hand": 16,
+}  # claims of each claimer in a turn: the quick ones would be over too soon to be told
 # how the same rows are claimed with nothing around it; SQLite has one writer and needs no locks
 BARE = """UPDATE bare_tickets SET state = 'answered', answered_at = :at, answered_by = :who
 WHERE state = 'waiting' AND id = (SELECT id FROM bare_tickets WHERE branch_id = :branch AND state = 'waiting'
@@ -138,6 +144,8 @@ def answer_turns(seat_ids: list[int]) -> None:
     news.keep_pace(None)
     with db.reading() as session:
         seats = [session.get_one(Seat, seat_id) for seat_id in seat_ids]
+    gc.collect()
+    gc.freeze()  # as the web process does
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         side, rounds = json.loads(line)
@@ -209,20 +217,20 @@ def crew(seat_ids: list[int], environment: dict[str, str], processes: int = PROC
             process.wait()
 
 
-def contest(claimers: Crew) -> tuple[dict[str, float], dict[str, Any]]:
-    """p50 of each side in ms, and what else is told of them."""
+def contest(claimers: Crew) -> tuple[list[dict[str, float]], dict[str, Any]]:
+    """For each turn the p50 of each side in ms, and what else is told of them."""
     got: dict[str, list[list[Took]]] = {side: [] for side in SIDES}
-    for rounds in (WARM, *(ROUNDS,) * TURNS):
+    for turn in range(1 + TURNS):
         for side, turns in got.items():
-            turns.append(claimers.turn(side, rounds))
-    ms = {side: sorted(1000 * s for turn in turns[1:] for _, s in turn) for side, turns in got.items()}
+            turns.append(claimers.turn(side, ROUNDS[side] if turn else WARM))
+    ms = {side: [[1000 * s for _, s in turn] for turn in turns[1:]] for side, turns in got.items()}
     real = Counter(ticket for side in ("ours", "by hand") for turn in got[side] for ticket, _ in turn)
     told = {
-        "p95": {side: round(times[int(len(times) * 0.95)], 2) for side, times in ms.items()},
-        "claims": len(ms["ours"]),
+        "p95": {side: round(quantiles([t for turn in turns for t in turn], n=20)[-1], 2) for side, turns in ms.items()},
+        "claims": sum(map(len, ms["ours"])),
         "double_answers": real.total() - len(real),
     }
-    return {side: median(times) for side, times in ms.items()}, told
+    return [{side: median(ms[side][n]) for side in SIDES} for n in range(TURNS)], told
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 import enum
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psycopg
 from sqlalchemy import (
     JSON,
     DateTime,
@@ -69,6 +71,33 @@ class Session(OrmSession):
     """Ours, so that listeners (announcing what was committed) hear our sessions and nobody else's."""
 
 
+class Columns(Sequence[psycopg.Column]):
+    """What the columns of a result are, looked up when somebody asks. SQLAlchemy asks once for each statement that it compiled, and
+    psycopg makes an object of every column each time: a sixth of what a wide row costs.
+    """
+
+    def __init__(self, find: Callable[[], list[psycopg.Column] | None], number: int):
+        self.find, self.number = find, number
+
+    @cached_property
+    def found(self) -> list[psycopg.Column]:
+        return self.find() or []
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.found[index]
+
+
+class Cursor(psycopg.Cursor[Any]):
+    @property
+    def description(self) -> Any:
+        find = partial(getattr, super(), "description")
+        result = self.pgresult
+        return Columns(find, result.nfields) if result and result.nfields else find()
+
+
 _sessions = sessionmaker(class_=Session, expire_on_commit=False)
 _engines: dict[str, Engine] = {}
 _known: dict[str, Engine] = {}  # closed ones too: opened again, they still know the statements they compiled
@@ -96,7 +125,9 @@ def _make(url: str) -> Engine:
     if sqlite and (path := url.removeprefix("sqlite:///")) != url:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = (
-        {"connect_args": {"check_same_thread": False, "timeout": 0}} if sqlite else {"pool_pre_ping": True}
+        {"connect_args": {"check_same_thread": False, "timeout": 0}}
+        if sqlite
+        else {"connect_args": {"cursor_factory": Cursor}, "pool_pre_ping": True}
     )
     # an error may reach a log: what was entered is not told in it
     engine = create_engine(url, pool_size=20, max_overflow=40, hide_parameters=True, **options)

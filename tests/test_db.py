@@ -125,3 +125,15 @@ def test_what_follows_a_commit_is_done_once_it_is_done_and_no_connection_is_held
         with db.transaction() as session:
             abandon(session.get_one(Case, case.id), stamp())
     assert (heard, held) == (["open", "abandon"], [0, 0])
+
+
+def test_a_cursor_tells_its_columns_when_it_is_asked(session: db.Session) -> None:
+    connection = session.connection()
+    for _ in range(2):
+        found = connection.exec_driver_sql("SELECT 1 AS one, 'x' AS two")
+        assert (list(found.keys()), found.one().two) == (["one", "two"], "x")
+    cursor = connection.connection.cursor()
+    cursor.execute("SELECT 1 AS one, 'x' AS two")
+    assert [(column[0], len(column)) for column in cursor.description or ()] == [("one", 7), ("two", 7)]
+    cursor.execute("UPDATE brokers SET name = name")
+    assert cursor.description is None

@@ -128,7 +128,7 @@ def apply(
         raise IllegalTransition(case, action)
     if action in FINISHES_A_STEP and step is not None:
         _mark_done(case, step, stamp, (detail or {}).get("content"))
-    now = standing_at(case, known)
+    now = standing_at(case, known) if action in FINISHES_A_STEP else step
     target = move.target or resting_place(now)
     changes = list(also)
     if target is not before:
