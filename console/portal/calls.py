@@ -148,7 +148,8 @@ def _consented(payload: Any) -> VideoSession:
 
 def call_state(payload: Any = None) -> dict[str, Any]:
     """{status, call, witness, licence_no, acknowledged_at, cue, frame, away, left, switches, text, challenge}: what the page of the
-    call shows now. ``text``: the last one that the witness sent, with the seconds ``left`` to show it; ``challenge``: the one that waits for an answer.
+    call shows now. ``text``: the last one that the witness sent, with the seconds ``left`` to show it; ``challenge``: the one that waits
+    for an answer.
     """
     with reading() as session:
         case = _case(session, payload)
