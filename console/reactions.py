@@ -109,6 +109,9 @@ REACTIONS: dict[str, tuple[Reaction, ...]] = {
     Happening.TASK_RELEASED: (tell_reviewers,),
     Happening.INDEPENDENCE_WAIVED: (tell_reviewers,),
     Happening.TASK_REDATED: (tell_reviewers,),
+    Happening.TASK_ASSIGNED: (tell_reviewers,),
+    Happening.TASK_SNOOZED: (tell_reviewers,),
+    Happening.TASK_WOKEN: (tell_reviewers,),
 }
 
 

@@ -97,6 +97,9 @@ class Happening(StrEnum):
     TASK_RELEASED = "task_released"
     TASK_REDATED = "task_redated"
     INDEPENDENCE_WAIVED = "independence_waived"
+    TASK_ASSIGNED = "task_assigned"
+    TASK_SNOOZED = "task_snoozed"
+    TASK_WOKEN = "task_woken"
     COUNTER_DONE = "counter_done"
     COUNTER_REFUSED = "counter_refused"
     COUNTER_ASKED_AGAIN = "counter_asked_again"
@@ -139,6 +142,9 @@ HAPPENING_TITLES = {
     Happening.TASK_RELEASED: "退回复核任务",
     Happening.TASK_REDATED: "复核到期改时间",
     Happening.INDEPENDENCE_WAIVED: "班长授权复核",
+    Happening.TASK_ASSIGNED: "指派复核任务",
+    Happening.TASK_SNOOZED: "暂缓复核任务",
+    Happening.TASK_WOKEN: "恢复复核任务",
     Happening.COUNTER_DONE: "柜台办妥",
     Happening.COUNTER_REFUSED: "柜台退回",
     Happening.COUNTER_ASKED_AGAIN: "重新报送柜台",

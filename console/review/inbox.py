@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
 from console.businesses import BUSINESSES
@@ -28,22 +28,26 @@ class View(StrEnum):
     """The saved views: the tabs over the list."""
 
     OPEN = "open"
+    ASSIGNED = "assigned"
     MINE = "mine"
     SOON = "soon"
     OVERDUE = "overdue"
     AGAIN = "again"
+    SNOOZED = "snoozed"
     DONE_TODAY = "done"
 
 
 VIEW_TITLES = {
     View.OPEN: "待复核",
+    View.ASSIGNED: "指派给我",
     View.MINE: "我领取的",
     View.SOON: "1 小时内到期",
     View.OVERDUE: "已超时",
     View.AGAIN: "重新提交",
+    View.SNOOZED: "暂缓",
     View.DONE_TODAY: "今日已完成",
 }
-STATES = {"free": "未领取", "held": "已领取"}
+STATES = {"free": "未领取", "assigned": "已指派", "held": "已领取"}
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ def inbox(session: Session, staff: Staff, filters: Filters, at: datetime, size: 
                 joinedload(ReviewTask.case).joinedload(Case.investor).load_only(Investor.name, Investor.risk_grade),
                 joinedload(ReviewTask.branch),
                 joinedload(ReviewTask.reviewer),
+                joinedload(ReviewTask.assignee),
             )
             .limit(size + 1)
         )
@@ -119,10 +124,14 @@ def counts(session: Session, staff: Staff, at: datetime) -> dict[View, int]:
 
 
 def next_free(session: Session, staff: Staff, at: datetime) -> ReviewTask | None:
-    """The task that is due soonest, that nobody holds and of which this person is independent."""
-    query = select(ReviewTask).where(_may_take(staff), _live(), ~_is_held(at))
-    due = session.scalars(query.order_by(ReviewTask.due_at, ReviewTask.id).limit(LOOKED_AT))
-    return next((task for task in due if tie_of(session, task, staff, at) is None), None)
+    """The task that is due soonest, that nobody holds and of which this person is independent: of those given to them, else to nobody."""
+    query = select(ReviewTask).where(_may_take(staff), _live(), ~_is_held(at), ~_is_snoozed(at))
+    query = query.order_by(ReviewTask.due_at, ReviewTask.id).limit(LOOKED_AT)
+    for whose in (ReviewTask.assignee_id == staff.id, ~_is_assigned()):
+        for task in session.scalars(query.where(whose)):
+            if tie_of(session, task, staff, at) is None:
+                return task
+    return None
 
 
 def neighbours(session: Session, staff: Staff, task: ReviewTask) -> tuple[str | None, str | None]:
@@ -153,7 +162,7 @@ def _narrowed(query: Select[Any], staff: Staff, filters: Filters, at: datetime) 
     if filters.business:
         query = query.where(Case.business_code == filters.business)
     if filters.state:
-        query = query.where(_is_held(at) if filters.state == "held" else ~_is_held(at))
+        query = query.where(_state(at) == filters.state)
     if filters.text:
         query = query.where(Case.case_no.contains(filters.text, autoescape=True))
     return query
@@ -198,6 +207,10 @@ def _may_take(staff: Staff) -> ColumnElement[bool]:
 
 
 def _of_view(view: View, staff: Staff, at: datetime) -> ColumnElement[bool]:
+    if view is View.OPEN:
+        return and_(_live(), ~_is_snoozed(at))
+    if view is View.ASSIGNED:
+        return and_(_live(), ReviewTask.assignee_id == staff.id)
     if view is View.MINE:
         return and_(_is_held(at), ReviewTask.reviewer_id == staff.id)
     if view is View.SOON:
@@ -206,9 +219,9 @@ def _of_view(view: View, staff: Staff, at: datetime) -> ColumnElement[bool]:
         return and_(_live(), ReviewTask.due_at <= at)
     if view is View.AGAIN:
         return and_(_live(), ReviewTask.submission > 1)
-    if view is View.DONE_TODAY:
-        return and_(ReviewTask.decided_at >= midnight(at), ReviewTask.decision.is_not(None))
-    return _live()
+    if view is View.SNOOZED:
+        return and_(_live(), _is_snoozed(at))
+    return and_(ReviewTask.decided_at >= midnight(at), ReviewTask.decision.is_not(None))
 
 
 def _live() -> ColumnElement[bool]:
@@ -219,3 +232,18 @@ def _is_held(at: datetime) -> ColumnElement[bool]:
     """Never NULL: a task nobody took is not held, and its opposite is found by NOT."""
     lease = func.coalesce(ReviewTask.lease_until > at, false())
     return and_(ReviewTask.state == TaskState.CLAIMED, lease)
+
+
+def _is_assigned() -> ColumnElement[bool]:
+    """As `service.assignee` has it; never NULL."""
+    return func.coalesce(ReviewTask.assignee_id.in_(select(Staff.id).where(Staff.active)), false())
+
+
+def _is_snoozed(at: datetime) -> ColumnElement[bool]:
+    """Never NULL."""
+    return func.coalesce(ReviewTask.snoozed_until > at, false())
+
+
+def _state(at: datetime) -> ColumnElement[str]:
+    """One of STATES."""
+    return case((_is_held(at), "held"), (_is_assigned(), "assigned"), else_="free")

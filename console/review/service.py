@@ -39,6 +39,13 @@ class AlreadyClaimed(Problem):
         super().__init__(task.id, text=f"{holder} 正在复核此单，领取有效至 {until}。可先处理其他任务。")
 
 
+class AssignedElsewhere(Problem):
+    status, code = 409, "assigned_elsewhere"
+
+    def __init__(self, task: ReviewTask, assignee: Staff):
+        super().__init__(task.id, text=f"此单已指派给 {assignee.name}，其退回或改派之前不能由他人领取。")
+
+
 class NoTask(Problem):
     status, code = 409, "no_task"
     text = "此受理单当前没有待复核的任务，可能已被处理。请刷新列表。"
@@ -131,23 +138,42 @@ def holder(task: ReviewTask, at: datetime) -> Staff | None:
     return task.reviewer if held else None
 
 
-# --- claim, renew, give back
+def assignee(task: ReviewTask) -> Staff | None:
+    """To whom it was given; what was given to an account that is closed since, is anybody's."""
+    return task.assignee if task.assignee is not None and task.assignee.active else None
 
 
-def claim(session: Session, case: Case, staff: Staff, stamp: Stamp) -> ReviewTask:
-    """Take the case's task for LEASE, or lengthen one's own lease. Raises NoTask, MakerIsChecker, AlreadyClaimed, NotIndependent."""
+def takeable(session: Session, case: Case, staff: Staff, at: datetime) -> ReviewTask:
+    """The case's task, locked, if this person holds it or could claim it.
+
+    Raises NoTask, MakerIsChecker, AlreadyClaimed, AssignedElsewhere, NotIndependent.
+    """
     task = live_task(session, case, lock=True)
     if task is None:
         raise NoTask
     if witnessed(session, case, staff):
         raise MakerIsChecker
-    held_by = holder(task, stamp.at)
+    held_by = holder(task, at)
     if held_by is not None and held_by.id != staff.id:
         raise AlreadyClaimed(task)
-    if held_by is None and (tie := tie_of(session, task, staff, stamp.at)) is not None:
+    given_to = assignee(task)
+    if given_to is not None and given_to.id != staff.id:
+        raise AssignedElsewhere(task, given_to)
+    if held_by is None and (tie := tie_of(session, task, staff, at)) is not None:
         raise NotIndependent(tie)
+    return task
+
+
+# --- claim, renew, give back
+
+
+def claim(session: Session, case: Case, staff: Staff, stamp: Stamp) -> ReviewTask:
+    """Take the case's task for LEASE, or lengthen one's own lease; one that was set aside is so no longer. Raises as `takeable`."""
+    task = takeable(session, case, staff, stamp.at)
+    held_by = holder(task, stamp.at)
     task.state, task.reviewer_id, task.reviewer_person = TaskState.CLAIMED, staff.id, staff.person
     task.lease_until = stamp.at + LEASE
+    task.snoozed_until = task.snooze_reason = None
     if held_by is None:
         note(case, Happening.TASK_CLAIMED, stamp, task=task.id)
     session.flush()
@@ -164,11 +190,20 @@ def renew(session: Session, case: Case, staff: Staff, stamp: Stamp) -> ReviewTas
 
 
 def release(session: Session, case: Case, staff: Staff, stamp: Stamp) -> ReviewTask:
-    """退回任务: anybody may take it again. Raises LeaseLost."""
-    task = _held(session, case, staff, stamp.at)
-    task.state, task.reviewer_id, task.reviewer_person, task.lease_until = TaskState.OPEN, None, None, None
+    """退回任务 that one holds or was given: anybody may take it again. Raises LeaseLost."""
+    task = live_task(session, case, lock=True)
+    held_by = holder(task, stamp.at) if task else None
+    if task is None or (staff.id != task.assignee_id and (held_by is None or held_by.id != staff.id)):
+        raise LeaseLost
+    let_go(task)
+    task.assignee_id = None
     note(case, Happening.TASK_RELEASED, stamp, task=task.id)
     return task
+
+
+def let_go(task: ReviewTask) -> None:
+    """End the claim, whoever has it."""
+    task.state, task.reviewer_id, task.reviewer_person, task.lease_until = TaskState.OPEN, None, None, None
 
 
 # --- decide

@@ -158,6 +158,12 @@ class Titles:
     def _slot(self, detail: dict[str, Any]) -> str:
         return _minute(detail["slot"])
 
+    def _assigned(self, detail: dict[str, Any]) -> str:
+        return f"给 {self._staff.get(detail['to'], '')}" if detail["to"] else "取消指派"
+
+    def _snoozed(self, detail: dict[str, Any]) -> str:
+        return f"到 {_minute(detail['until'])}，原因：{detail['why']}"
+
     def _redated(self, detail: dict[str, Any]) -> str:
         return f"{_minute(detail['before'])} → {_minute(detail['due'])}，按休息日与服务时间"
 
@@ -185,6 +191,8 @@ TOLD: dict[str, Callable[[Titles, dict[str, Any]], str]] = {
     Happening.APPOINTMENT_MISSED: Titles._slot,
     Happening.APPOINTMENT_SERVED: Titles._slot,
     Happening.TASK_REDATED: Titles._redated,
+    Happening.TASK_ASSIGNED: Titles._assigned,
+    Happening.TASK_SNOOZED: Titles._snoozed,
 }
 
 
@@ -226,7 +234,7 @@ def _handed(session: Session, events: Iterable[CaseEvent]) -> tuple[dict[int, st
     people, branches = set(), set()
     for event in events:
         ends = {event.detail.get("from"), event.detail.get("to")}
-        if event.action == Happening.TAKEN_OVER:
+        if event.action in (Happening.TAKEN_OVER, Happening.TASK_ASSIGNED):
             people |= ends
         elif event.action == Happening.REASSIGNED:
             people.add(event.detail.get("witness"))

@@ -29,7 +29,7 @@ from console.stamp import Stamp
 from console.video_seat import copies
 from console.video_seat.models import VideoSession
 
-from . import case_page, inbox, independence, service, trail
+from . import case_page, handing, inbox, independence, service, trail
 from .changes import since_rejection
 from .deadline import sla
 from .differences import differences
@@ -51,7 +51,7 @@ class RejectionForm(FlaskForm):
 def tasks() -> str:
     now, staff, filters = datetime.now(UTC), my_staff(), inbox.Filters.read(request.args)
     with reading() as session:
-        page = inbox.inbox(session, staff, filters, now)
+        page, branches = inbox.inbox(session, staff, filters, now), served_branches(session, staff)
         return render_template(
             "review/tasks.html",
             page=page,
@@ -59,9 +59,14 @@ def tasks() -> str:
             counts=inbox.counts(session, staff, now),
             views=inbox.VIEW_TITLES,
             states=inbox.STATES,
-            branches=served_branches(session, staff),
+            branches=branches,
             witnesses=inbox.witnesses_of(session, [task.case_id for task in page.tasks]),
             holders={task.id: service.holder(task, now) for task in page.tasks},
+            assignee=service.assignee,
+            snoozed=handing.snoozed,
+            may_assign=staff.has_role(Role.SUPERVISOR),
+            to_assign=handing.reviewers(session, branches) if staff.has_role(Role.SUPERVISOR) else [],
+            spans=handing.SPANS,
             sla=sla,
             lease_minutes=int(service.LEASE.total_seconds() // 60),
         )
@@ -84,6 +89,7 @@ def case(case_no: str) -> str:
         task = service.live_task(session, found)
         holder = service.holder(task, now) if task else None
         calls = case_page.calls(session, found)
+        given_to = service.assignee(task) if task else None
         before, after = inbox.neighbours(session, staff, task) if task else (None, None)
         return render_template(
             "review/case.html",
@@ -95,6 +101,11 @@ def case(case_no: str) -> str:
             witnessed=service.witnessed(session, found, staff),
             may_waive=task is not None and holder is None and staff.has_role(Role.SUPERVISOR),
             tie=tie_of(session, task, staff, now) if task and holder is None else None,
+            given_to=given_to,
+            asleep=handing.snoozed(task, now) if task else None,
+            may_assign=staff.has_role(Role.SUPERVISOR),
+            to_assign=handing.candidates(session, found) if staff.has_role(Role.SUPERVISOR) else [],
+            spans=handing.SPANS,
             before=before,
             after=after,
             counts=inbox.counts(session, staff, now),
@@ -247,7 +258,7 @@ def _claimed_next() -> str:
                 break
             try:
                 service.claim(session, task.case, staff, stamp())
-            except (service.AlreadyClaimed, service.NoTask):
+            except (service.AlreadyClaimed, service.AssignedElsewhere, service.NoTask):
                 continue
             return url_for("review.case", case_no=task.case.case_no)
     flash("没有待领取的复核任务了。", "ok")

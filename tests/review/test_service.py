@@ -232,10 +232,12 @@ def test_each_tab_says_how_many_it_holds(session, case, qinlang):
     counted = inbox.counts(session, qinlang, at)
     assert counted == {
         inbox.View.OPEN: 1,
+        inbox.View.ASSIGNED: 0,
         inbox.View.MINE: 0,
         inbox.View.SOON: 1,
         inbox.View.OVERDUE: 0,
         inbox.View.AGAIN: 0,
+        inbox.View.SNOOZED: 0,
         inbox.View.DONE_TODAY: 1,
     }
 

@@ -1,0 +1,130 @@
+"""复核任务 in a real browser: chosen, handed out and set aside by keys; what others do moves neither the cursor nor the selection."""
+
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect, sync_playwright
+from werkzeug.serving import make_server
+
+from console import live
+from console.cases.models import Case
+from console.db import reading, transaction
+from console.review import handing, service
+from console.review.models import ReviewTask
+from tests.browser import launch_options
+from tests.review.given import case_in_review
+from tests.world import staff_named, stamp
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def numbers(app: Flask) -> list[str]:
+    """In the order of the list; 方毅 witnessed none of them."""
+    with transaction() as session:
+        return [
+            case_in_review(session, "周晚晴", at=NOW - timedelta(minutes=90)).case_no,
+            case_in_review(session, "许砚青", at=NOW - timedelta(minutes=30)).case_no,
+        ]
+
+
+@pytest.fixture
+def page(app: Flask, as_staff, numbers: list[str]) -> Iterator[Page]:
+    """The list of the supervisor in Shanghai, who hears what others do."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    address = f"http://127.0.0.1:{server.port}"
+    allowed = live.socketio.server.eio.cors_allowed_origins
+    live.socketio.server.eio.cors_allowed_origins = [address]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    cookie = as_staff("fangyi").get_cookie("desk")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**launch_options())  # type: ignore[arg-type]
+        context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 720})
+        context.add_cookies([{"name": "desk", "value": cookie.value, "url": address}])
+        opened = context.new_page()
+        refused: list[str] = []
+        opened.on("console", lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None)
+        opened.on("pageerror", lambda error: refused.append(str(error)))
+        opened.goto("/review")
+        expect(opened.locator("html")).to_have_attribute("data-live", "online")
+        yield opened
+        assert refused == []
+        browser.close()
+    live.socketio.server.eio.cors_allowed_origins = allowed
+    server.shutdown()
+
+
+def shot(page: Page, name: str) -> None:
+    if where := os.environ.get("LIST_SHOTS"):
+        page.screenshot(path=f"{where}/{name}.png")
+
+
+def row(page: Page, number: str):
+    return page.locator(f"tr[data-case='{number}']")
+
+
+def test_by_keys_alone_tasks_are_chosen_assigned_and_set_aside(page: Page, numbers: list[str]) -> None:
+    page.keyboard.press("x")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator("[data-chosen-count]")).to_have_text("已选 2 件")
+    shot(page, "chosen")
+    page.keyboard.press("g")
+    page.locator("#assign-staff").select_option(label="秦朗　qinlang")
+    shot(page, "assign")
+    page.keyboard.press("Control+Enter")
+    expect(row(page, numbers[0])).to_contain_text("已指派给 秦朗")
+    expect(row(page, numbers[1])).to_contain_text("已指派给 秦朗")
+    expect(page.locator("[data-chosen]")).to_be_hidden()
+    expect(row(page, numbers[1])).to_have_class("cur")
+
+    page.keyboard.press("x")
+    page.keyboard.press("s")
+    shot(page, "snooze")
+    page.get_by_label("原因").fill("等投资者补件")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name="办成 0 件，1 件没有办成")).to_be_visible()
+    expect(page.locator("[data-failed]")).to_contain_text("已指派给 秦朗")
+    shot(page, "outcome")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-chosen-count]")).to_have_text("已选 1 件")  # what failed stays chosen
+
+
+def test_set_aside_it_is_gone_and_comes_back_by_a_key(page: Page, numbers: list[str]) -> None:
+    page.keyboard.press("x")
+    page.keyboard.press("s")
+    page.get_by_label("原因").fill("等投资者补件")
+    page.keyboard.press("Control+Enter")
+    expect(row(page, numbers[0])).to_have_count(0)
+    page.get_by_role("link", name="暂缓").click()
+    expect(row(page, numbers[0])).to_contain_text("暂缓到")
+    shot(page, "snoozed")
+    page.keyboard.press("x")
+    page.keyboard.press("w")
+    expect(row(page, numbers[0])).to_have_count(0)
+    with reading() as session:
+        assert session.query(ReviewTask).filter(ReviewTask.snoozed_until.is_not(None)).count() == 0
+
+
+def test_what_others_do_moves_neither_cursor_nor_selection_nor_focus(page: Page, numbers: list[str]) -> None:
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    box = row(page, numbers[1]).get_by_role("checkbox")
+    box.focus()
+    with transaction() as session:
+        qinlang, case = staff_named(session, "qinlang"), session.query(Case).filter_by(case_no=numbers[0]).one()
+        service.claim(session, case, qinlang, stamp(f"staff:{qinlang.id}", datetime.now(UTC)))
+    expect(row(page, numbers[0])).to_contain_text("秦朗")
+    expect(row(page, numbers[1])).to_have_class("cur")
+    expect(box).to_be_checked()
+    expect(box).to_be_focused()
+    with transaction() as session:
+        fangyi, case = staff_named(session, "fangyi"), session.query(Case).filter_by(case_no=numbers[1]).one()
+        until = datetime.now(UTC) + timedelta(hours=1)
+        handing.snooze(session, case, fangyi, until, "等投资者补件", stamp(f"staff:{fangyi.id}", datetime.now(UTC)))
+    expect(row(page, numbers[1])).to_have_count(0)
+    expect(page.locator("[data-chosen]")).to_be_hidden()  # what is not in the list any more is not chosen
