@@ -237,6 +237,7 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
     }
     if whole:
         shown |= {
+            "portrait": facts.portrait(session, case),
             "blames": blames(session, case),
             "steps": steps_shown(session, case),
             "short_reasons": {use.value: script.short_reasons(session, use) for use in ReasonUse},

@@ -8,8 +8,9 @@ from typing import Any
 from PIL import Image
 from sqlalchemy.orm import Session
 
+from console.cases.models import Case
 from console.evidence import service as evidence
-from console.evidence.models import Evidence, Kind
+from console.evidence.models import Evidence, Kind, Variant
 from console.queues import seats
 from console.video_seat import service, timeline
 from console.video_seat.models import CallEventKind, CheckResult, VideoSession
@@ -61,6 +62,19 @@ def png(folder: Path, name: str = "shot.png") -> Path:
 def snapped(session: Session, call: VideoSession, kind: Kind, folder: Path, when: datetime = AT) -> Evidence:
     with png(folder).open("rb") as picture, evidence.sealed(picture) as sealed:
         return service.take_snapshot(session, call, kind, sealed, 64, 48, when, at(1))
+
+
+def photographed(session: Session, case: Case, folder: Path, **reading: str) -> Evidence:
+    """The front of the investor's ID, cut to its edges, with what the machine read on it."""
+    with png(folder).open("rb") as picture:
+        photo = evidence.keep(session, case, Kind.ID_FRONT, picture, at(0), media_type="image/png")
+    with png(folder).open("rb") as picture:
+        evidence.keep(
+            session, case, Kind.ID_FRONT, picture, at(0), media_type="image/png", variant=Variant.CROPPED, of=photo
+        )
+    photo.reading = reading
+    session.flush()
+    return photo
 
 
 def all_in_order(session: Session, call: VideoSession, folder: Path, *but: str) -> None:

@@ -24,7 +24,7 @@ from console.video_seat.models import CallEventKind, VideoSession
 from console.video_seat.snapshots import SNAPSHOTS
 from tests.browser import launch_options
 from tests.queues.given import online, to_the_video
-from tests.video_seat.given import all_in_order, at, said, snapped, talking
+from tests.video_seat.given import all_in_order, at, photographed, said, snapped, talking
 
 PHONE, LANDSCAPE, DESK = {"width": 390, "height": 844}, {"width": 844, "height": 390}, {"width": 1440, "height": 900}
 PATIENCE = 15_000  # ms
@@ -315,6 +315,7 @@ def in_a_second_call(folder: Path, *shots: Kind) -> None:
         call = service.start(session, ticket, seat, "node-1", at(2.5))
         service.acknowledge(session, call, at(3))
         said(session, call, CallEventKind.RECORDING, 3, segment=1)
+        photographed(session, call.case, folder)
         for kind in shots:
             snapped(session, call, kind, folder, at(4).at)
 
@@ -341,6 +342,18 @@ def test_nothing_that_matters_in_a_second_call_is_cut_off(
     expect(pictures.last).to_be_in_viewport(ratio=1)
     pictures.first.focus()
     expect(pictures.first).to_be_in_viewport(ratio=1)
+
+    # the face on the ID is beside the live one, and leaves it free when the whole card is looked at, also turned and nearer
+    dialog, live_one = seat.locator("#photo"), seat.locator("[data-peer]").bounding_box()
+    seat.get_by_role("button", name="证件头像").click()
+    box, img = dialog.bounding_box(), dialog.locator("[data-stage] img")
+    assert box and live_one and box["x"] >= live_one["x"] + live_one["width"]
+    expect(dialog.locator("[data-beside]")).to_contain_text("周晚晴")
+    seat.keyboard.press("z")
+    expect(img).to_have_attribute("style", re.compile(r"scale\(1\.5\)"))
+    seat.keyboard.press(".")
+    expect(img).to_have_attribute("style", re.compile(r"rotate\(90deg\)"))
+    seat.keyboard.press("Escape")
 
     # every question that is not asked yet, however narrow the desk
     for viewport in (DESK, {"width": 1280, "height": 720}):

@@ -1,13 +1,15 @@
 // Evidence pictures: turn, come closer, move, original beside crop. Both figures turn and move together.
+// One of the viewer's own tiles is shown first; where it has none, whatever the returned show() is told.
+import { ready } from "./ready.js";
 
 const STEPS = [1, 1.5, 2, 3, 4.5, 6];
 
 export function wireViewer(viewer) {
-  const tiles = [...viewer.querySelectorAll("[data-picture]")];
-  if (!tiles.length) return;
-  const figures = Object.fromEntries([...viewer.querySelectorAll("figure")].map((each) => [each.dataset.side, each]));
   const stage = viewer.querySelector("[data-stage]");
-  const state = { tile: tiles[0], mode: "both", zoom: 0, angle: 0, x: 0, y: 0 };
+  if (!stage) return null;
+  const tiles = [...viewer.querySelectorAll("[data-picture]")];
+  const figures = Object.fromEntries([...viewer.querySelectorAll("figure")].map((each) => [each.dataset.side, each]));
+  const state = { tile: null, mode: "both", zoom: 0, angle: 0, x: 0, y: 0 };
 
   const apply = () => {
     for (const { style } of stage.querySelectorAll("img")) {
@@ -22,6 +24,10 @@ export function wireViewer(viewer) {
   };
   const reset = () => Object.assign(state, { zoom: 0, angle: 0, x: 0, y: 0 });
 
+  const write = (name, text) => {
+    for (const place of viewer.querySelectorAll(`[data-${name}]`)) place.textContent = text;
+  };
+  /** `tile`: an element, or {dataset}: picture (address), title, cut?, size?, kept?, warnings?. */
   const show = (tile) => {
     state.tile = tile;
     reset();
@@ -29,14 +35,10 @@ export function wireViewer(viewer) {
       each.classList.toggle("on", each === tile);
       each.setAttribute("aria-pressed", String(each === tile));
     }
-    const { picture, title, size, kept, warnings } = tile.dataset;
-    const cut = "cut" in tile.dataset;
-    viewer.querySelector("[data-title]").textContent = title;
-    viewer.querySelector("[data-size]").textContent = size;
-    viewer.querySelector("[data-kept]").textContent = kept;
-    viewer.querySelector("[data-warnings]").textContent = warnings;
-    viewer.querySelector("[data-cut-title]").textContent = cut ? "切边后" : title;
-    viewer.querySelector("[data-modes]").hidden = !cut;
+    const { picture, title, size = "", kept = "", warnings = "" } = tile.dataset;
+    const cut = figures.original && "cut" in tile.dataset;
+    for (const [name, text] of Object.entries({ title, size, kept, warnings, "cut-title": cut ? "切边后" : title })) write(name, text);
+    for (const modes of viewer.querySelectorAll("[data-modes]")) modes.hidden = !cut;
     fill(figures.cropped, picture, title);
     if (cut) fill(figures.original, `${picture}?variant=original`, `${title}原图`);
     compare(state.mode);
@@ -48,8 +50,8 @@ export function wireViewer(viewer) {
   };
   const compare = (mode) => {
     state.mode = mode;
-    const both = mode === "both" && "cut" in state.tile.dataset;
-    figures.original.hidden = !both;
+    const both = Boolean(figures.original) && mode === "both" && "cut" in state.tile.dataset;
+    if (figures.original) figures.original.hidden = !both;
     stage.classList.toggle("one", !both);
     for (const each of viewer.querySelectorAll("[data-mode]")) each.setAttribute("aria-pressed", String(each.dataset.mode === mode));
     apply();
@@ -100,5 +102,7 @@ export function wireViewer(viewer) {
     stage.addEventListener("pointermove", drag);
     stage.addEventListener("pointerup", () => stage.removeEventListener("pointermove", drag), { once: true });
   });
-  show(tiles[0]);
+  if (tiles.length) show(tiles[0]);
+  ready("viewer");
+  return show;
 }

@@ -13,6 +13,7 @@ import { wireRejection } from "../rejection.js";
 import { wireRemarks } from "../remarks.js";
 import { toast } from "../toast.js";
 import { Towards } from "../towards.js";
+import { wireViewer } from "../viewer.js";
 
 const HEARTBEAT_MS = 20_000;
 const main = document.querySelector("main");
@@ -540,13 +541,22 @@ function showGrounds(sheet) {
   }
 }
 
+/** The photo beside the investor's picture, with everything that it is to prove. */
 function look(button) {
   const dialog = document.querySelector("#photo");
-  dialog.querySelector("h2").textContent = button.dataset.title;
-  const img = dialog.querySelector("img");
-  img.src = button.dataset.look;
-  img.alt = button.dataset.title;
+  const { look: picture, title } = button.dataset;
+  dialog.style.left = `${document.querySelector("[data-peer]").getBoundingClientRect().right + 10}px`;
   openDialog(dialog);
+  showPhoto({ dataset: { picture, title } });
+  const rows = [...document.querySelectorAll(`[data-part=facts] tr:has([data-look="${picture}"])`)];
+  dialog.querySelector("[data-beside]").replaceChildren(
+    ...rows.flatMap((row) => {
+      const [name, value] = [document.createElement("dt"), document.createElement("dd")];
+      name.textContent = row.querySelector("th").firstChild.textContent;
+      value.append(...[...row.querySelector("td").childNodes].map((node) => node.cloneNode(true)));
+      return [name, value];
+    }),
+  );
 }
 
 function then(button) {
@@ -566,6 +576,7 @@ function standsAt(part) {
   return row && { count: row.childElementCount, left: row.scrollLeft };
 }
 
+const showPhoto = session && wireViewer(document.querySelector("#photo [data-viewer]"));
 if (session) {
   consented();
   showLatest();
