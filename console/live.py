@@ -60,7 +60,7 @@ def seat_taken(staff_id: int, fence: int) -> None:
 
 
 def call_changed(case_no: str, staff_id: int, event: str, **more: Any) -> None:
-    """``event``: answered, acknowledged, joined, marked, left, ended, … to both ends of a call."""
+    """``event``: answered, acknowledged, joined, asked, marked, left, ended, … to both ends of a call."""
     _emit("call", {"case_no": case_no, "event": event, **more}, case_room(case_no), PORTAL)
     _emit("call", {"case_no": case_no, "event": event, **more}, staff_room(staff_id), SEAT)
 

@@ -19,10 +19,11 @@ from console.problem import BadPayload, Problem
 from console.queues import estimate
 from console.queues import service as queues
 from console.video_seat import acts, challenges, controls, line, listening, service, signalling, texts, timeline
+from console.video_seat.locks import asked_now
 from console.video_seat.models import VideoSession
 from console.video_seat.sockets import id_in, of_challenge, states_in
 
-from .steps.video import acknowledged, cue_of, queue_up, turn
+from .steps.video import acknowledged, queue_up, turn
 
 NETWORK_EVERY = 2.0  # seconds: what comes sooner from a call is dropped
 _network_told: dict[str, float] = {}  # call to when (monotonic); a socket lives in one process
@@ -154,7 +155,7 @@ def call_state(payload: Any = None) -> dict[str, Any]:
     with reading() as session:
         case = _case(session, payload)
         call = service.live_call_on(session, case) if case.status is Status.IN_VIDEO else None
-        cue = cue_of(call)
+        cue = asked_now(call) if call else None
         return {
             "status": case.status.value,
             "call": call.session_no if call else None,

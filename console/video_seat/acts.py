@@ -185,6 +185,14 @@ def _picture(session: Session, call: VideoSession, public_id: str) -> Evidence:
     raise NotFound
 
 
+def ask(fence: int, session_no: str, item: str) -> None:
+    """Both pages show this question now."""
+    with _talking(fence, session_no) as (_, call):
+        new = service.ask(call, item)
+    if new:
+        live.call_changed(call.case.case_no, call.witness_id, "asked", session_no=session_no)
+
+
 def mark(
     fence: int,
     session_no: str,

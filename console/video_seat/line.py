@@ -117,6 +117,7 @@ def _went_on(session: Session, call: VideoSession, since: datetime, now: datetim
     seconds = round((now - since).total_seconds(), 1)
     if holding(call, terms).restart and call.agreed and timeline.was_interrupted(call):
         timeline.happened(session, call, CallEventKind.RESTARTED, now, seconds=seconds)
+        call.asking = ""
         call.acknowledged_at = None  # and with it every mark made until now: timeline.counts
         return CallEventKind.RESTARTED
     timeline.happened(session, call, CallEventKind.RESUMED, now, seconds=seconds)

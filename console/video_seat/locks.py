@@ -10,22 +10,30 @@ from . import challenges, facts, timeline
 from .challenges import Challenge, Result
 from .facts import Fact
 from .models import CheckMark, CheckResult, VideoSession
-from .script import items_of
+from .script import Item, items_of
 from .timeline import Why
 
-UNSEEN = {
-    Why.CONNECTING: "发生在断线期间，请再问一次",
-    Why.TAKEN_OVER: "发生在接管期间，请再问一次",
-    Why.LINE: "发生在断线期间，请再问一次",
-    Why.RECORDING: "发生在录像中断期间，请再问一次",
-    Why.CAMERA: "发生在投资者关闭摄像头期间，请打开后再问一次",
+UNSEEN = {  # when it was, and what to do
+    Why.CONNECTING: ("断线期间", "请再问一次"),
+    Why.TAKEN_OVER: ("接管期间", "请再问一次"),
+    Why.LINE: ("断线期间", "请再问一次"),
+    Why.RECORDING: ("录像中断期间", "请再问一次"),
+    Why.CAMERA: ("投资者关闭摄像头期间", "请打开后再问一次"),
 }
 CHANGED = "核对之后有变化，须重新确认"
+CHANGED_BRIEFLY = "核对后有变化"
 
 
 def marks_of(call: VideoSession) -> dict[str, CheckMark]:
     """The mark that counts of each item that has one: the latest."""
     return {made.item: made for made in call.marks if timeline.counts(call, made.at)}
+
+
+def asked_now(call: VideoSession) -> Item | None:
+    """What is asked now, on both pages: what the witness chose to ask (again), else the first that nobody has looked at."""
+    items, marked = items_of(call), marks_of(call)
+    chosen = next((item for item in items if item.key == call.asking), None)
+    return chosen or next((item for item in items if item.key not in marked), None)
 
 
 def outdated(fact: Fact, made: CheckMark | None) -> bool:
@@ -52,7 +60,8 @@ class Ask:
 
 class Locks:
     """``flaws``: what is wrong with the recording itself; ``unrecorded``: proved while nothing could be seen; ``problems``: found not
-    to be in order; ``missing``: not proved by anybody yet.
+    to be in order; ``missing``: not proved by anybody yet. ``again``: the items whose mark proves nothing, each with why, as briefly as
+    its row can say it: they are as open as if nobody had marked them.
     """
 
     def __init__(self, session: Session, call: VideoSession, stamp: Stamp):
@@ -60,24 +69,28 @@ class Locks:
         self.problems: list[Ask] = []
         self.unrecorded: list[Ask] = []
         self.missing: list[Ask] = []
+        self.again: dict[str, str] = {}
         for item in items_of(call):
             ask = Ask(item.number, item.title, "还没有问", f"mark-{item.key}", item.step)
-            self._sort(ask, self._marks.get(item.key), item.required)
+            self._sort(ask, item.key, self._marks.get(item.key), item.required)
         for fact in facts.of(session, call.case, stamp):
             made = self._marks.get(fact.item)
             why = CHANGED if (late := outdated(fact, made)) else "有差异，须确认"
             ask = Ask(0, fact.title, why, f"field-{fact.key}", fact.step)
-            self._sort(ask, None if late else made, fact.differs)
+            if late:
+                self.again[fact.item] = CHANGED_BRIEFLY
+            self._sort(ask, fact.item, None if late else made, fact.differs)
         for asked in challenges.owed(call, stamp.at):
             self._owe(asked)
         self.flaws = timeline.flaws(call)
 
-    def _sort(self, ask: Ask, made: CheckMark | None, required: bool) -> None:
+    def _sort(self, ask: Ask, item: str, made: CheckMark | None, required: bool) -> None:
         if made is None:
             if required:
                 self.missing.append(ask)
         elif (gap := timeline.uncovered(self._call, made.at)) is not None:
-            self.unrecorded.append(replace(ask, why=UNSEEN[gap.why]))
+            self.unrecorded.append(replace(ask, why=_unseen(gap.why)))
+            self.again[item] = f"{UNSEEN[gap.why][0]}，须重问"
         elif made.result is not CheckResult.OK:
             self.problems.append(replace(ask, why=made.reason or "有问题"))
 
@@ -85,7 +98,7 @@ class Locks:
         ask = Ask(0, f"口令“{asked.kind_title}”", "没有结果，须重做，或写明原因撤回", "dare", "")
         gap = timeline.uncovered(self._call, asked.moment)
         if asked.result is Result.RIGHT and gap is not None:
-            self.unrecorded.append(replace(ask, why=UNSEEN[gap.why]))
+            self.unrecorded.append(replace(ask, why=_unseen(gap.why)))
         elif asked.result is Result.WRONG:
             self.problems.append(replace(ask, why=f"{asked.result_title}，须重做，或写明原因撤回"))
         else:
@@ -109,6 +122,11 @@ class Locks:
         if self.missing:
             said.append(f"{'另有 ' if said else ''}{len(self.missing)} 项未完成：{_names(self.missing, short=True)}")
         return "，".join(said)
+
+
+def _unseen(why: Why) -> str:
+    when, then = UNSEEN[why]
+    return f"发生在{when}，{then}"
 
 
 def _names(asks: list[Ask], *, short: bool = False) -> str:

@@ -165,6 +165,7 @@ class ShortReason(Base):
 class VideoSession(Base):
     """``session_no`` names the room at the media node; ``node`` is where it runs; ``epoch`` grows when the room moves.
 
+    ``asking``: the question that the witness chose out of turn, until one is marked.
     ``investor_away_since`` and ``witness_away_since``: since when that side cannot be reached; the grace counts from there.
     """
 
@@ -187,6 +188,7 @@ class VideoSession(Base):
     grounds: Mapped[list[str]] = mapped_column(default=list)
     script_id: Mapped[int | None] = mapped_column(ForeignKey("question_versions.id"))
     script_seed: Mapped[str] = mapped_column(String(32), default="")
+    asking: Mapped[str] = mapped_column(String(40), default="", server_default="")
     case: Mapped[Case] = relationship()
     witness: Mapped[Staff] = relationship()
     script: Mapped[QuestionVersion | None] = relationship()

@@ -322,6 +322,13 @@ def snapshots(session: Session, call: VideoSession) -> list[Evidence]:
     return [p for p in evidence.live(session, call.case, *SNAPSHOTS) if p.facts.get("session") == call.session_no]
 
 
+def ask(call: VideoSession, item_key: str) -> bool:
+    """The witness asks this question now, whichever would be next. Whether that is new. Raises UnknownItem."""
+    item = _item(call, item_key)
+    new, call.asking = call.asking != item.key, item.key
+    return new
+
+
 def mark(
     session: Session,
     call: VideoSession,
@@ -353,6 +360,7 @@ def mark(
     proofs = item.pictures.proofs(fitting, snapshot) or ([snapshot] if snapshot is not None else [])
     why = _why(session, ReasonUse.QUESTION, result, reason, words)
     made = _write_mark(session, call, item.key, result, at, stamp, snapshots=proofs, **why)
+    call.asking = ""
     told: dict[str, Any] = {"item": item.key, "result": result.value}
     told |= ({"reason": reason} if why["reason"] else {}) | ({"pictures": _names(proofs)} if proofs else {})
     note(call.case, Happening.CHECK_MARKED, stamp, session=call.session_no, **told)

@@ -255,6 +255,15 @@ def choose_snapshot(payload: Any = None) -> dict[str, Any]:
     return {"chosen": True}
 
 
+@live.socketio.on("ask", namespace=live.SEAT)
+@witnesses
+@by_hand
+def ask(payload: Any = None) -> dict[str, Any]:
+    """{fence, call, item}: this question is asked now, out of turn; the investor's page shows what it asks for."""
+    acts.ask(_fence(payload), _call(payload), _text(payload, "item"))
+    return {"asked": True}
+
+
 @live.socketio.on("mark", namespace=live.SEAT)
 @witnesses
 @by_hand

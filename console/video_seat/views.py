@@ -21,9 +21,9 @@ from console.queues.models import PRIORITY_TITLES, SEAT_STATE_TITLES, Seat
 from console.screens import steps_shown
 
 from . import acts, challenges, facts, helping, page, script, service, signalling, texts
-from .locks import Locks, marks_of, outdated
-from .models import VERDICT_TITLES, CheckMark, CheckResult, ReasonUse, Verdict, VideoSession
-from .script import Item, items_of
+from .locks import Locks, asked_now, marks_of
+from .models import VERDICT_TITLES, ReasonUse, Verdict, VideoSession
+from .script import items_of
 from .snapshots import SHOTS, to_retake
 from .words import TooLong
 
@@ -213,10 +213,8 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
         "case": case,
         "items": items,
         "marks": marks,
-        "passed": [key for key, made in marks.items() if made.result is CheckResult.OK],
-        "current": current_item(items, marks, request.args.get("item")),
-        "rows": (rows := facts.of(session, case, stamp())),
-        "outdated": {row.item for row in rows if outdated(row, marks.get(row.item))},
+        "current": asked_now(call),
+        "rows": facts.of(session, case, stamp()),
         "locks": Locks(session, call, stamp()),
         "snapshots": pictures,
         "shots": SHOTS,
@@ -243,9 +241,3 @@ def _in_call(session: Session, call: VideoSession, *, whole: bool = True) -> dic
             "short_reasons": {use.value: script.short_reasons(session, use) for use in ReasonUse},
         }
     return shown
-
-
-def current_item(items: tuple[Item, ...], marks: dict[str, CheckMark], chosen: str | None = None) -> Item | None:
-    """The one that the witness chose, else the first that nobody has looked at yet."""
-    named = next((item for item in items if item.key == chosen), None)
-    return named or next((item for item in items if item.key not in marks), None)

@@ -26,7 +26,8 @@ from tests.browser import launch_options
 from tests.queues.given import online, to_the_video
 from tests.video_seat.given import all_in_order, at, photographed, said, snapped, talking
 
-PHONE, LANDSCAPE, DESK = {"width": 390, "height": 844}, {"width": 844, "height": 390}, {"width": 1440, "height": 900}
+PHONE, LANDSCAPE = {"width": 390, "height": 844}, {"width": 844, "height": 390}
+DESK, LOW = {"width": 1440, "height": 900}, {"width": 1280, "height": 720}
 PATIENCE = 15_000  # ms
 TRACK = "document.querySelector('[data-local]').srcObject.getVideoTracks()[0]"
 
@@ -355,16 +356,19 @@ def test_nothing_that_matters_in_a_second_call_is_cut_off(
     expect(img).to_have_attribute("style", re.compile(r"rotate\(90deg\)"))
     seat.keyboard.press("Escape")
 
-    # every question that is not asked yet, however narrow the desk
-    for viewport in (DESK, {"width": 1280, "height": 720}):
+    # what is not asked yet stands on one line, and what has no place there is one press away
+    shown, rest = seat.locator(".asks .goto:visible"), seat.locator(".asks .rest")
+    for viewport in (DESK, LOW):
         seat.set_viewport_size(viewport)  # type: ignore[arg-type]
-        for lock in seat.locator(".asks .goto").all():
+        expect(rest).to_have_text(f"+{10 - shown.count()}")
+        assert shown.count() >= 4
+        for lock in shown.all():
             expect(lock).to_be_in_viewport(ratio=1)
-        expect(seat.locator(".asks .goto")).to_have_count(10)
-    seat.set_viewport_size(DESK)  # type: ignore[arg-type]
+    rest.click()
+    expect(seat.locator(".asks-all .goto:visible")).to_have_count(10)
+    seat.keyboard.press("Escape")
 
     # every field's name and every button, at the smallest desk, also while digits are read
-    seat.set_viewport_size({"width": 1280, "height": 720})
     seat.locator("main h1").focus()
     seat.keyboard.press("k")
     seat.keyboard.press("1")
@@ -372,6 +376,10 @@ def test_nothing_that_matters_in_a_second_call_is_cut_off(
     for place in seat.locator(".ftx tbody th, .ask-f .btn, .dare-f .btn, .dare-f").all():
         assert whole(place), place.text_content()
     expect(seat.locator(".ask blockquote")).to_be_in_viewport()
+    assert box_of(seat.locator("main .verdict"))["height"] == 60
+    listed = box_of(seat.locator(".chk ol"))
+    rows = [box_of(row) for row in seat.locator(".chk li").all()]
+    assert sum(row["y"] + row["height"] <= listed["y"] + listed["height"] + 1 for row in rows) >= 7
     seat.set_viewport_size(DESK)  # type: ignore[arg-type]
 
     # how the digits were read

@@ -17,8 +17,11 @@ from console.portal.steps import video
 from console.queues import seats
 from console.queues import service as queues
 from console.queues.models import OverflowRule, Seat, SeatState
+from console.video_seat import controls, timeline
+from console.video_seat.controls import State
 from console.video_seat.models import CheckResult, Verdict, VideoSession
-from console.video_seat.service import check_fields, mark, pass_video, reject
+from console.video_seat.service import ask, check_fields, mark, pass_video, reject
+from console.video_seat.timeline import Switch
 from tests.queues.given import at_the_video, online, to_the_video
 from tests.video_seat.given import all_in_order, answered, at, talking
 from tests.video_seat.node import PretendNode
@@ -235,12 +238,43 @@ def test_what_locks_pass_leads_to_where_it_is_mended(as_staff: StaffPage, node: 
     assert '<li data-ground="photos">签名照：模糊，无法辨认</li>' in page
 
 
-def test_the_words_of_any_question_can_be_asked_for(as_staff: StaffPage, node: PretendNode) -> None:
+def test_the_words_are_those_of_the_question_that_was_chosen_until_one_is_marked(
+    as_staff: StaffPage, node: PretendNode
+) -> None:
     with db.transaction() as session:
-        talking(session)
+        call = talking(session)
     client = as_staff("luwenshan")
     assert "执业资格证号 F0300127" in html(client, "/seat/parts/script")
-    assert "签名照片是您本人手写" in html(client, "/seat/parts/script?item=signature")
+    with db.transaction() as session:
+        ask(session.get_one(VideoSession, call.id), "signature")
+    assert "签名照片是您本人手写" in html(client, "/seat/parts/script")
+    (current,) = re.findall(r'aria-current="step".*?id="mark-(\w+)"', html(client, "/seat/parts/checklist"), re.DOTALL)
+    assert current == "signature"
+    with db.transaction() as session:
+        mark(session, session.get_one(VideoSession, call.id), "signature", CheckResult.OK, at(1))
+    assert "执业资格证号 F0300127" in html(client, "/seat/parts/script")
+
+
+def test_what_was_marked_while_nothing_could_be_seen_looks_as_open_as_it_is(
+    as_staff: StaffPage, node: PretendNode
+) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+        for minute, state in ((2, State.OFF), (3, State.ON)):
+            reported = {Switch.MICROPHONE: State.ON, Switch.CAMERA: state}
+            controls.report(session, call, timeline.INVESTOR, reported, at(minute))
+        mark(session, call, "name_shown", CheckResult.OK, at(1))
+        mark(session, call, "recording_agreed", CheckResult.OK, at(2.5))
+        check_fields(session, call, ["signature"], CheckResult.OK, at(2.5))
+    client = as_staff("luwenshan")
+    checklist = html(client, "/seat/parts/checklist")
+    assert re.search(r'<b class="num">1 / 10</b>', checklist)
+    assert re.findall(r'<i class="(\w*)">', checklist)[:3] == ["ok", "wait", ""]
+    first, second = re.findall(r"<li .*?</li>", checklist, re.DOTALL)[:2]
+    assert 'class="ok"' in first and "须重问" not in first
+    assert 'class="owe"' in second and "投资者关闭摄像头期间，须重问" in second
+    (signature,) = re.findall(r'<tr id="field-signature".*?</tr>', html(client, "/seat/parts/facts"), re.DOTALL)
+    assert "投资者关闭摄像头期间，须重问" in signature and 'id="tick-signature"' in signature
 
 
 def test_another_witnesss_call_cannot_be_judged(as_staff: StaffPage, node: PretendNode) -> None:

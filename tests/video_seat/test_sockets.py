@@ -136,6 +136,7 @@ def test_every_act_of_a_stale_page_in_a_call_is_refused(app: Flask, witness: Ope
     for event, payload in (
         ("offer", {"sdp": "x"}),
         ("snapshot", {"kind": "snapshot_face"}),
+        ("ask", {"item": "own_will"}),
         ("mark", {"item": "own_will", "result": "ok"}),
         ("note", {"text": "x"}),
         ("pass", {}),
@@ -234,6 +235,7 @@ BY_HAND: tuple[tuple[str, dict[str, Any]], ...] = (
     ("answer_next", {}),
     ("answer", {"ticket": 1, "why": "x"}),
     ("snapshot", {"kind": "snapshot_face"}),
+    ("ask", {"item": "own_will"}),
     ("mark", {"item": "own_will", "result": "ok"}),
     ("check", {"fields": ["name"], "seen": ["x"], "result": "ok"}),
     ("note", {"text": "x"}),

@@ -68,6 +68,28 @@ def test_the_network_of_the_investor_reaches_the_seat_at_most_every_two_seconds_
         assert {event.kind.value for event in session.scalars(select(VideoSession)).one().events} <= {"page_back"}
 
 
+# --- what is asked
+
+
+def test_both_pages_show_the_question_that_is_asked_again(witness: Open, investor: OpenInvestor) -> None:
+    seat, page, call = connected(witness, investor)
+    for item in ("name_shown", "recording_agreed"):
+        seat.act("mark", call=call, item=item, result="ok")
+    before = page.ask("call_state")
+    page.heard("call"), seat.heard("call")
+    assert seat.act("ask", call=call, item="id_original") == {"asked": True}
+    hint = {"case_no": call[:-2], "event": "asked", "session_no": call}
+    assert page.heard("call") == seat.heard("call") == [hint]
+    asked = page.ask("call_state")
+    assert asked["cue"] != before["cue"] and asked["frame"]
+    assert asked["cue"] in seat.client.get("/seat/parts/script").text
+    seat.act("ask", call=call, item="id_original")
+    assert page.heard("call") == []
+    seat.act("mark", call=call, item="recording_agreed", result="ok")
+    assert page.ask("call_state")["cue"] == before["cue"]
+    assert seat.act("ask", call=call, item="nothing")["code"] == "unknown_item"
+
+
 # --- texts
 
 

@@ -28,9 +28,9 @@ from console.stamp import Stamp
 from console.video_seat import acts, incidents, line, page, service, signalling
 from console.video_seat.facts import title_of
 from console.video_seat.incidents import Incident
-from console.video_seat.locks import marks_of
+from console.video_seat.locks import asked_now, marks_of
 from console.video_seat.models import VERDICT_TITLES, CheckMark, Suspicion, Verdict, VideoSession
-from console.video_seat.script import Item, items_of
+from console.video_seat.script import items_of
 
 from . import Handed, NotYet
 
@@ -51,7 +51,12 @@ def show(session: Session, case: Case) -> dict[str, Any]:
     """``stage`` is before, waiting or call: the page follows the status of the case."""
     if case.status is Status.IN_VIDEO:
         call = service.live_call_on(session, case)
-        return {"stage": "call", "call": call, "cue": cue_of(call), "grace": _grace(call) if call else 0}
+        return {
+            "stage": "call",
+            "call": call,
+            "cue": asked_now(call) if call else None,
+            "grace": _grace(call) if call else 0,
+        }
     if case.status is Status.HELD:
         return {"stage": "held"}
     if case.status is Status.IN_QUEUE:
@@ -157,17 +162,6 @@ def turn(ticket: Ticket, place: queues.Place, at: datetime) -> str:
 def _grace(call: VideoSession) -> int:
     """Seconds that this call waits for a side that is away."""
     return int(line.holding(call, signalling.terms()).grace.total_seconds())
-
-
-# --- in the call
-
-
-def cue_of(call: VideoSession | None) -> Item | None:
-    """The one thing to do now: the first item that the witness has not looked at."""
-    if call is None:
-        return None
-    marked = marks_of(call)
-    return next((item for item in items_of(call) if item.key not in marked), None)
 
 
 # --- ways in and out that need no script

@@ -284,7 +284,7 @@ function heard(pushed) {
   const { event } = pushed;
   line?.told(pushed);
   switches?.told(pushed.switches);
-  if (event === "marked" || event === "text" || event === "challenge") lookAfterCall();
+  if (["asked", "marked", "text", "challenge"].includes(event)) lookAfterCall();
   else if (event === "moved") call?.reconnect();
   else if (event === "back" && call?.state !== State.CLOSED) toast("已重新接通，请继续。", "ok", { seconds: 3 });
   else if (event === "restarted" || event === "taken_over") anew();

@@ -125,7 +125,6 @@ async function act(name, payload = {}, options = {}) {
 
 // --- parts of the page
 
-let chosen = ""; // the question that the witness wants to see instead of the next one
 const parts = () => [...document.querySelectorAll("[data-part]")].map((el) => el.dataset.part);
 const asked = new Set();
 let running = false;
@@ -149,7 +148,7 @@ async function refresh(...names) {
 async function renew(names) {
   const holder = document.createElement("template");
   try {
-    holder.innerHTML = await get(`/seat/parts/${names.join()}${chosen && names.includes("script") ? `?item=${chosen}` : ""}`);
+    holder.innerHTML = await get(`/seat/parts/${names.join()}`);
   } catch (error) {
     if (error.status === 404 && !leaving) location.reload(); // a call began or ended elsewhere
     return;
@@ -165,14 +164,18 @@ function exchange(fresh) {
   const old = document.querySelector(`[data-part="${name}"]`);
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   const stood = standsAt(old);
+  const scrolled = [...old.querySelectorAll("[data-scrolls]")].map((el) => el.scrollTop);
   old.replaceWith(fresh);
+  for (const [n, el] of [...fresh.querySelectorAll("[data-scrolls]")].entries()) el.scrollTop = scrolled[n] ?? 0;
   if (name === "rec") consented();
   if (name === "verdict") {
     showAfter();
+    fitAsks();
     if (document.querySelector("#v-pass").disabled) passing.locked();
   }
   if (name === "challenge") towards.challenged(old);
   if (name === "tray") showLatest(stood);
+  if (name === "checklist") showCurrent();
   if (focused) document.getElementById(focused)?.focus();
 }
 
@@ -188,7 +191,7 @@ document.addEventListener("click", (event) => {
   else if ((el = on("[data-choose]"))) choose(el);
   else if ((el = on("[data-mark][data-result=problem]"))) askWhy(el, "question", mark);
   else if ((el = on("[data-mark]"))) mark(el);
-  else if ((el = on("[data-ask]"))) show(el.dataset.ask);
+  else if ((el = on("[data-ask]"))) askNow(el.dataset.ask);
   else if ((el = on("a.goto"))) goTo(el, event);
   else if ((el = on("[data-check]"))) check(el.dataset.check, el.dataset.seen, { result: el.dataset.result });
   else if ((el = on("[data-flag]"))) askWhy(el, "field", checkProblem);
@@ -380,7 +383,7 @@ function showStats(stats) {
   } else if (still > 2) waitForPeer();
 }
 
-const SHOWN_IN = { marked: ["checklist", "verdict", "script", "facts", "tray"], checked: ["facts", "verdict", "script"] };
+const SHOWN_IN = { asked: ["checklist", "script", "facts"], marked: ["checklist", "verdict", "script", "facts", "tray"], checked: ["facts", "verdict", "script"] };
 
 const seen = (event) => refresh(...SHOWN_IN[event]);
 
@@ -486,25 +489,48 @@ const moment = () => new Date(now()).toISOString(); // of the key, however long 
 
 async function mark(button, why = {}) {
   const { mark: item, result } = button.dataset;
-  chosen = "";
   if (await act("mark", { call: session, item, result, at: moment(), ...why })) seen("marked");
 }
 
 const checkProblem = (button, why) => check(button.dataset.flag, button.dataset.seen, { result: "problem", ...why });
 
-/** The words of this question, whatever is next. */
-function show(item) {
-  chosen = item;
-  refresh("script");
+/** This question now, whichever is next: both pages show it. */
+async function askNow(item) {
+  if (await act("ask", { call: session, item })) seen("asked");
 }
+
+/** The item that is asked now is in sight, with the one that follows. */
+function showCurrent() {
+  const row = document.querySelector(".chk [aria-current]");
+  (row?.nextElementSibling ?? row)?.scrollIntoView({ block: "nearest" });
+  row?.scrollIntoView({ block: "nearest" });
+}
+
+/** What locks 通过 stands on one line; what does not fit there is behind "+n". */
+function fitAsks() {
+  const place = document.querySelector("[data-asks]");
+  if (!place) return;
+  const rest = place.querySelector("[data-rest]");
+  const all = [...place.querySelectorAll("[data-one]")];
+  for (const el of [...all, ...place.children]) el.hidden = el === rest;
+  for (let gone = 1; place.scrollWidth > place.clientWidth && gone <= all.length; gone += 1) {
+    const last = all[all.length - gone];
+    last.hidden = true;
+    if (!last.parentElement.querySelector("[data-one]:not([hidden])")) last.parentElement.hidden = last.parentElement !== place;
+    rest.hidden = false;
+    rest.textContent = `+${gone}`;
+  }
+}
+window.addEventListener("resize", fitAsks);
 
 /** What locks 通过 leads to where it is mended. */
 function goTo(link, event) {
   event.preventDefault();
+  link.closest("[popover]")?.hidePopover();
   const target = document.querySelector(`[id="${link.hash.slice(1)}"]`);
   target?.scrollIntoView({ block: "nearest" });
   (target?.matches("tr") ? target.querySelector("button[data-check]") ?? target : target)?.focus();
-  if (target?.dataset.mark) show(target.dataset.mark);
+  if (target?.dataset.mark) askNow(target.dataset.mark);
 }
 
 /** Fields of 信息核验: in order, or not for a reason. `prints`: of what stood there when the button was pressed. */
@@ -580,6 +606,7 @@ const showPhoto = session && wireViewer(document.querySelector("#photo [data-vie
 if (session) {
   consented();
   showLatest();
+  fitAsks();
   const sheet = document.querySelector("#reject");
   wireRejection(sheet);
   const helping = document.querySelector("#help form");
