@@ -64,6 +64,16 @@ class Investor:
         expect(self.page.get_by_role("heading", name=title, level=1)).to_be_visible(timeout=SLOWLY)
         self.page.wait_for_load_state()
 
+    def sees_what_the_counter_carried_out(self) -> None:
+        """On 我的业务, a moment after the approval."""
+        told = self.page.get_by_text("柜台登记完成")
+        for _ in range(20):
+            if told.is_visible():
+                break
+            self.page.wait_for_timeout(500)
+            self.page.reload()
+        expect(told).to_be_visible()
+
     # getting in
 
     def choose(self, business: str) -> None:

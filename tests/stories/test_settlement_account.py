@@ -100,8 +100,10 @@ def test_a_settlement_account_is_changed(cast: Cast) -> None:
     qin.shot("review-case")
     qin.approve()
 
+    expect(zhou.page.get_by_text("业务已办结")).to_be_visible(timeout=SLOWLY)
     zhou.page.goto("/my?tab=done")
     expect(zhou.page.get_by_text("已办结", exact=True)).to_be_visible()
+    zhou.sees_what_the_counter_carried_out()
     zhou.shot("my-business-done")
     verified = cast.running.console("verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr

@@ -76,6 +76,8 @@ def test_a_trading_code_is_added(cast: Cast) -> None:
     qin.claim()
     qin.shot("review-case")
     qin.approve()
+    expect(xu.page.get_by_text("业务已办结")).to_be_visible(timeout=SLOWLY)
     xu.page.goto("/my?tab=done")
     expect(xu.page.get_by_text("已办结", exact=True)).to_be_visible()
+    xu.sees_what_the_counter_carried_out()
     assert cast.running.console("verify").returncode == 0
