@@ -63,7 +63,7 @@ ROUTES: dict[str, object] = {
     "board.page board.parts board.suggested": {SUPERVISOR, ADMIN},
     "review.tasks review.take_next review.case review.claim review.renew review.release": COUNTER,
     "review.approve review.reject review.chapters review.captions review.verified": COUNTER,
-    "review.snooze review.wake": COUNTER,
+    "review.snooze review.wake review.export": COUNTER,
     "review.assign": {SUPERVISOR},
     "counter.deliveries counter.waiting counter.again": COUNTER,
     "dossier.export": COUNTER,

@@ -4,7 +4,7 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from . import chosen, sockets, views  # noqa: F401  (they add their routes and handlers)
+    from . import chosen, export, sockets, views  # noqa: F401  (they add their routes and handlers)
 
     app.register_blueprint(views.bp)
 

@@ -26,6 +26,9 @@ class Decision(StrEnum):
     REFUSED = "refused"
 
 
+DECISION_TITLES = {Decision.APPROVED: "通过", Decision.REJECTED: "驳回", Decision.REFUSED: "终止办理"}
+
+
 class ReviewTask(Base):
     """One submission of one case to the counter. ``reviewer_person`` is who holds or decided it, by person.
 

@@ -34,6 +34,7 @@ from .changes import since_rejection
 from .deadline import sla
 from .differences import differences
 from .independence import tie_of
+from .models import DECISION_TITLES
 
 bp = Blueprint("review", __name__)
 reviewers = staff_only(Role.REVIEWER, Role.SUPERVISOR)
@@ -59,6 +60,7 @@ def tasks() -> str:
             counts=inbox.counts(session, staff, now),
             views=inbox.VIEW_TITLES,
             states=inbox.STATES,
+            decisions=DECISION_TITLES,
             branches=branches,
             witnesses=inbox.witnesses_of(session, [task.case_id for task in page.tasks]),
             holders={task.id: service.holder(task, now) for task in page.tasks},

@@ -4,9 +4,11 @@ import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pytest
 from flask import Flask
+from openpyxl import load_workbook
 from playwright.sync_api import Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
@@ -16,7 +18,7 @@ from console.db import reading, transaction
 from console.review import handing, service
 from console.review.models import ReviewTask
 from tests.browser import launch_options
-from tests.review.given import case_in_review
+from tests.review.given import case_in_review, many
 from tests.world import staff_named, stamp
 
 NOW = datetime.now(UTC)
@@ -108,6 +110,29 @@ def test_set_aside_it_is_gone_and_comes_back_by_a_key(page: Page, numbers: list[
     expect(row(page, numbers[0])).to_have_count(0)
     with reading() as session:
         assert session.query(ReviewTask).filter(ReviewTask.snoozed_until.is_not(None)).count() == 0
+
+
+def test_the_list_is_exported_with_progress_and_an_export_can_be_ended(page: Page, numbers: list[str]) -> None:
+    with page.expect_download() as download:
+        page.keyboard.press("e")
+        shot(page, "export")
+        page.keyboard.press("Control+Enter")
+    assert download.value.suggested_filename.endswith(".xlsx")
+    sheet = load_workbook(BytesIO(download.value.path().read_bytes()))["复核任务"]
+    assert [row[0] for row in sheet.iter_rows(min_row=2, values_only=True)] == numbers
+    expect(page.locator(".toasts")).to_contain_text("已导出 2 件")
+
+    many(40_000)
+    page.reload()
+    expect(page.locator("[data-export=all]")).to_be_enabled()
+    page.keyboard.press("e")
+    page.get_by_label("CSV").check()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("[data-so-far]")).to_contain_text("共 40002 件")
+    shot(page, "exporting")
+    page.get_by_role("button", name="取消").click()
+    expect(page.locator(".toasts")).to_contain_text("已取消导出")
+    expect(page.locator("#export")).to_be_hidden()
 
 
 def test_what_others_do_moves_neither_cursor_nor_selection_nor_focus(page: Page, numbers: list[str]) -> None:

@@ -1,5 +1,6 @@
 // 复核任务: a cursor that moves by keys, and rows that stay true while others work. The cursor keeps its case, not its line.
 import { openDialog } from "../dialog.js";
+import { exported, save } from "../export.js";
 import { get, request } from "../http.js";
 import { connect } from "../live.js";
 import { released } from "../press.js";
@@ -135,6 +136,63 @@ inbox.addEventListener("dblclick", (event) => {
 inbox.addEventListener("change", (event) => {
   if (event.target.matches("select")) event.target.form.requestSubmit();
 });
+
+// --- 导出: the filters of the address, or what is chosen
+
+const exporting = document.querySelector("#export");
+let running = null; // the AbortController of the export on its way
+let only = [];
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-export]");
+  if (button) askExport(button.dataset.export === "chosen" ? [...chosen] : []);
+  if (event.target.closest("[data-cancels]")) exporting.close();
+});
+exporting.addEventListener("close", () => running?.abort());
+exporting.querySelector("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (!running) runExport(event.target);
+});
+
+function askExport(numbers) {
+  only = numbers;
+  const many = only.length || Number(inbox.querySelector("[data-total]").dataset.total);
+  exporting.querySelector("[data-how-many]").textContent = `${many} 件`;
+  exporting.querySelector("[data-what]").textContent = `${only.length ? "导出所选的任务" : "导出当前视图和筛选下的全部任务"}。姓名已脱敏，这次导出会写入您的留痕。`;
+  showExport(false);
+  openDialog(exporting);
+}
+
+function showExport(on) {
+  exporting.querySelector("[data-exporting]").hidden = !on;
+  exporting.querySelector("[type=submit]").disabled = on;
+  exporting.querySelector("progress").value = 0;
+  exporting.querySelector("[data-so-far]").textContent = "";
+}
+
+async function runExport(form) {
+  const sent = new FormData(form);
+  for (const [name, value] of new URLSearchParams(location.search)) if (name !== "after") sent.append(name, value);
+  for (const number of only) sent.append("case", number);
+  running = new AbortController();
+  showExport(true);
+  try {
+    const file = await exported(form.action, sent, { signal: running.signal, onprogress: showProgress });
+    save(file);
+    toast(`已导出 ${file.rows} 件：${file.name}`, "ok");
+  } catch (error) {
+    if (running.signal.aborted) toast("已取消导出。", "act");
+    else toast(error.message, "bad");
+  } finally {
+    running = null;
+    exporting.close();
+  }
+}
+
+function showProgress(rows, total) {
+  exporting.querySelector("progress").value = total ? rows / total : 1;
+  exporting.querySelector("[data-so-far]").textContent = `已写入 ${rows} 件，共 ${total} 件`;
+}
 
 // --- what others do shows by itself
 
