@@ -20,7 +20,7 @@ from console.queues import estimate
 from console.queues import service as queues
 from console.video_seat import acts, challenges, controls, line, listening, service, signalling, texts, timeline
 from console.video_seat.locks import asked_now
-from console.video_seat.models import VideoSession
+from console.video_seat.models import CallEventKind, VideoSession
 from console.video_seat.sockets import id_in, of_challenge, states_in
 
 from .steps.video import acknowledged, queue_up, turn
@@ -246,12 +246,17 @@ def answer_code(payload: Any = None) -> dict[str, Any]:
 
 
 def hang_up(payload: Any = None) -> dict[str, Any]:
-    """The investor left the call. It stays open, to come back to, until the grace is over or the witness ends it."""
-    with reading() as session:
-        call = service.live_call_on(session, _case(session, payload))
-    if call is not None:
-        live.call_changed(call.case.case_no, call.witness_id, "left", session_no=call.session_no)
-    return {"left": call is not None}
+    """The investor left the call → {away, gone, left, grace}. It stays open, to come back to, until the grace is over or the witness
+    ends it. Raises CallOver.
+    """
+    now = stamp().at
+    with transaction() as session:
+        call = _held(session, payload)
+        if not timeline.hung_up(call, timeline.INVESTOR):
+            terms, side = signalling.terms(), timeline.INVESTOR
+            line.heard(session, call, CallEventKind.HUNG_UP, now, side, now, terms)
+    listening.push(call, "left", signalling.terms(), now)
+    return listening.line_state(call, signalling.terms(), now)
 
 
 def ice(payload: Any = None) -> dict[str, Any]:

@@ -393,13 +393,19 @@ def tell_ended(call: VideoSession, branch_id: int) -> None:
     live.seats_changed(branch_id)
 
 
-def afterwards(fence: int, then: str) -> bool:
-    """What the witness wants after a verdict: ``next`` 接下一位, ``break`` 小休, '' nothing. False: nobody waits."""
-    if then == "next":
-        return answer_next(fence) is not None
+def afterwards(fence: int, then: str) -> str:
+    """What the witness wants after a verdict: ``next`` 接下一位, ``break`` 小休, '' nothing; a seat that the verdict itself put on 小休
+    stays there. What came of it otherwise, in words, or ''.
+    """
+    with reading() as session:
+        seat = seats.seat_of(session, my_staff().id)
+    if seat is not None and seat.state is SeatState.BREAK:
+        return "您的坐席已转为小休，请检查设备后再上线。"
+    if then == "next" and answer_next(fence) is None:
+        return "现在没有人排队，您仍在线。"
     if then == "break":
         go(fence, SeatState.BREAK, None)
-    return True
+    return ""
 
 
 def ticket_of(session: Session, call: VideoSession) -> Ticket:

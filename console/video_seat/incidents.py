@@ -1,5 +1,5 @@
-"""What else a reviewer should know of a call: who took it over, challenges, texts to the investor, and the times in which a side was
-muted or dark.
+"""What else a reviewer should know of a call: who took it over, challenges, texts to the investor, who hung up, and the times in
+which a side was muted or dark.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from console.local_time import LOCAL
 from . import challenges, texts, timeline
 from .challenges import Result
 from .controls import SIDES, State
-from .models import VideoSession
+from .models import CallEventKind, VideoSession
 from .timeline import Stretch, Switch
 
 SIDE_TITLES = {timeline.INVESTOR: "投资者", timeline.WITNESS: "认证人员"}
@@ -40,7 +40,13 @@ class Incident:
 
 def of(call: VideoSession, now: datetime) -> list[Incident]:
     """In the order of time."""
-    found = [*_of_take_overs(call), *of_challenges(call, now), *_of_texts(call), *_of_stretches(call, now)]
+    found = [
+        *_of_take_overs(call),
+        *of_challenges(call, now),
+        *_of_texts(call),
+        *_of_hanging_up(call),
+        *_of_stretches(call, now),
+    ]
     return sorted(found, key=lambda each: each.at)
 
 
@@ -69,6 +75,12 @@ def _of_challenge(call: VideoSession, each: challenges.Challenge, result: Result
 def _of_texts(call: VideoSession) -> Iterator[Incident]:
     for text in texts.of(call):
         yield Incident(text.at, "发文字", text.text)
+
+
+def _of_hanging_up(call: VideoSession) -> Iterator[Incident]:
+    for event in call.events:
+        if event.kind is CallEventKind.HUNG_UP:
+            yield Incident(event.at, "挂断", f"{SIDE_TITLES[event.side]}挂断，离开了通话", "wait")
 
 
 def _of_stretches(call: VideoSession, now: datetime) -> Iterator[Incident]:

@@ -275,11 +275,14 @@ def push(call: VideoSession, event: str, terms: Terms, now: datetime) -> None:
 
 
 def line_state(call: VideoSession, terms: Terms, now: datetime) -> dict[str, object]:
-    """{away: sides that are away, left: seconds until the call is given up, or null, grace: seconds it waits}"""
+    """{away: sides that are away, gone: those of them that hung up, left: seconds until the call is given up, or null, grace: seconds
+    it waits}
+    """
     due = line.due_at(call, terms)
     left = None if due is None else max(0.0, round((due - now).total_seconds(), 1))
     return {
-        "away": sorted(line.away_since(call)),
+        "away": sorted(away := line.away_since(call)),
+        "gone": sorted(side for side in away if timeline.hung_up(call, side)),
         "left": left,
         "grace": line.holding(call, terms).grace.total_seconds(),
     }

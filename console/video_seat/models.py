@@ -387,6 +387,7 @@ class CallEventKind(StrEnum):
     DISK_OK = "disk_ok"
     PAGE_GONE = "page_gone"
     PAGE_BACK = "page_back"
+    HUNG_UP = "hung_up"
     MOVED = "moved"
     RESUMED = "resumed"
     RESTARTED = "restarted"

@@ -12,7 +12,7 @@ from console.local_time import LOCAL, local_day, midnight
 from console.people.models import Staff
 from console.queues.models import Seat, SeatInterval, SeatState, Ticket
 
-from . import line
+from . import line, timeline
 from .models import DECIDING, TakeOver, Verdict, VideoSession
 
 RECENT = 8
@@ -163,6 +163,11 @@ def dropped_words(call: VideoSession) -> tuple[str, str]:
         )
     if line.was_unanswered(call):
         return f"{name}没有应答", "没有确认同意录音录像。投资者保留位置，稍后再呼叫；三次没有应答则退出排队。"
+    if sides == [timeline.INVESTOR] and timeline.hung_up(call, timeline.INVESTOR):
+        return (
+            f"{name}离开了通话",
+            f"投资者挂断后 {line.dropped_after(call)} 秒没有回来，排在队首，接通后是一次新的通话；已录的部分照常归档。",
+        )
     who = "双方" if len(sides) == 2 else "您" if "witness" in sides else "投资者"
     return (
         f"{name}的通话已交回队列",

@@ -19,7 +19,7 @@ from console.people.models import Staff
 from console.problem import Problem
 from console.queues import seats
 from console.queues import service as queues
-from console.queues.models import Seat, Ticket
+from console.queues.models import Seat, SeatState, Ticket
 from console.stamp import Stamp
 
 from . import facts, script, timeline
@@ -53,6 +53,9 @@ class FieldsChanged(Problem):
     def __init__(self, titles: list[str]):
         text = f"{'、'.join(titles)}刚刚有变化，没有记下。页面已换成新的内容，请看过再记。"
         super().__init__(titles, text=text)
+
+
+OWN_DEVICE = "own_device"  # the short reason of a fault at the seat itself
 
 
 class UnknownItem(Problem):
@@ -477,12 +480,14 @@ def reject(
 
 def technical_failure(session: Session, call: VideoSession, stamp: Stamp, *, why: str = "") -> Ticket:
     """技术故障 is no rejection: the investor goes back to the head of the queue. ``why``: the code of a short reason, when a
-    person says it. Raises UnknownShortReason.
+    person says it. Whose own devices failed is on 小休 afterwards, so that nobody is called at that seat. Raises UnknownShortReason.
     """
     _require_live(call)
     call.grounds = chosen(session, ReasonUse.FAULT, [why]) if why else []
     ticket = queues.put_back(session, call.case, session.get_one(Ticket, call.ticket_id), stamp)
     end(session, call, Verdict.TECHNICAL_FAILURE, stamp)
+    if why == OWN_DEVICE and (seat := seats.hold(session, call.witness_id)):
+        seats.enter(session, seat, SeatState.BREAK, stamp.at)
     return ticket
 
 

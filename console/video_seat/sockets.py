@@ -218,7 +218,9 @@ def permit(payload: Any = None) -> dict[str, Any]:
 @live.socketio.on("line", namespace=live.SEAT)
 @witnesses
 def line(payload: Any = None) -> dict[str, Any]:
-    """{fence, call} → {away, left, switches}: which sides are away, the seconds until the call is given up, what each has turned off."""
+    """{fence, call} → {away, gone, left, grace, switches}: which sides are away, which of them hung up, the seconds until the call is
+    given up, what each has turned off.
+    """
     return acts.line_of(_fence(payload), _call(payload))
 
 

@@ -302,7 +302,7 @@ def witnesses_of(call: VideoSession) -> list[tuple[Staff, datetime]]:
 
 
 def is_away(call: VideoSession, side: str) -> bool:
-    """Whether this side's line or page is known to be gone, by the last word about each."""
+    """Whether this side hung up, or its line or page is known to be gone, by the last word about each."""
     line = False
     for event in _in_order(call):
         stale = event.facts.get("node", call.node) != call.node
@@ -310,7 +310,15 @@ def is_away(call: VideoSession, side: str) -> bool:
             line = event.kind is CallEventKind.MOVED
         elif event.side == side and not stale and event.kind in (CallEventKind.LOST, CallEventKind.CONNECTED):
             line = event.kind is CallEventKind.LOST
-    return line or page_is_gone(call, side)
+    return line or page_is_gone(call, side) or hung_up(call, side)
+
+
+def hung_up(call: VideoSession, side: str) -> bool:
+    """Whether this side left by itself and has not connected since."""
+    told = [
+        e.kind for e in _in_order(call) if e.side == side and e.kind in (CallEventKind.HUNG_UP, CallEventKind.CONNECTED)
+    ]
+    return told[-1:] == [CallEventKind.HUNG_UP]
 
 
 def page_is_gone(call: VideoSession, side: str) -> bool:

@@ -94,8 +94,8 @@ def judge(session_no: str, verdict: str) -> ResponseReturnValue:
     """
     try:
         flash(_said(_judge(session_no, verdict)), "ok")
-        if not acts.afterwards(_fence(), request.form.get("then", "")):
-            flash("现在没有人排队，您仍在线。", "act")
+        if otherwise := acts.afterwards(_fence(), request.form.get("then", "")):
+            flash(otherwise, "act")
     except TooLong as refused:
         return _typed_again(refused, DIALOGS[verdict]), refused.status
     except Problem as problem:

@@ -186,6 +186,7 @@ def test_a_call_on_a_phone_held_upright_and_on_its_side(cast: Cast) -> None:
     expect(zhou.page.get_by_text("您已离开通话")).to_be_visible()
     in_all_sizes(zhou, "left")
     expect(lu.page.locator("[data-peer] [data-network]")).to_have_text("中断", timeout=SLOWLY)
+    expect(lu.page.locator("[data-peer] .line-down")).to_contain_text("投资者已离开通话")
     lu.shot("left")
 
 

@@ -188,6 +188,7 @@ def test_what_one_side_does_the_other_side_sees(
     results = seat.locator(".dare [data-came-out]")
     expect(results.first).to_contain_text("短信验证码：验证通过")
     expect(results.last).to_contain_text("读错")
+
     expect(seat.locator(".toastx").filter(has_text="短信验证码：验证通过")).to_be_visible()
     assert seat.locator("[data-key='Shift K']").count() == 1
 
@@ -199,6 +200,14 @@ def test_what_one_side_does_the_other_side_sees(
     picture = phone.locator(".big").bounding_box()
     assert picture and picture["height"] == LANDSCAPE["height"] and picture["width"] > LANDSCAPE["width"] / 2
     assert phone.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+    # who hangs up sees how long there is to come back
+    phone.get_by_role("button", name="挂断").click()
+    phone.get_by_role("button", name="离开").click()
+    stays = phone.locator("[data-stays]")
+    expect(stays).to_be_visible()
+    expect(stays).not_to_have_text("30")
+    expect(stays).to_have_text(re.compile(r"^[12]?\d$"))
 
 
 @pytest.mark.usefixtures("node")

@@ -12,7 +12,7 @@ from console.evidence.models import Evidence, Kind
 from console.queues import seats
 from console.queues import service as queues
 from console.queues.models import Priority, Seat, SeatState, Ticket
-from console.video_seat import line, page, service, timeline
+from console.video_seat import incidents, line, page, service, timeline
 from console.video_seat.line import Terms
 from console.video_seat.locks import marks_of
 from console.video_seat.models import CallEventKind, CheckResult, Recording, Verdict, VideoSession
@@ -205,6 +205,27 @@ def test_a_page_that_is_closed_counts_like_a_lost_line_and_both_must_come_back(s
     hears(session, call, LOST, 3.1, segment=1)
     assert hears(session, call, CallEventKind.PAGE_BACK, 3.2) == [CallEventKind.PAGE_BACK]
     assert hears(session, call, CONNECTED, 3.3, segment=2)[-1] is CallEventKind.RESUMED
+
+
+def test_who_hangs_up_is_away_at_once_and_not_called_disconnected_until_the_line_stands_again(session: Session) -> None:
+    call = talking(session)
+    assert hears(session, call, CallEventKind.HUNG_UP, 3) == [CallEventKind.HUNG_UP, LOST]
+    assert hears(session, call, LOST, 3.1, segment=1) == [LOST]
+    assert line.due_at(call, HALF_MINUTE) == moment(3.5)
+    assert timeline.hung_up(call, "investor") and not timeline.hung_up(call, "witness")
+    assert hears(session, call, CONNECTED, 3.2, segment=2)[-1] is CallEventKind.RESUMED
+    assert not timeline.hung_up(call, "investor")
+    hears(session, call, LOST, 4, segment=2)
+    assert line.away_since(call) and not timeline.hung_up(call, "investor")
+
+
+def test_a_call_that_the_investor_left_is_given_up_in_those_words(session: Session) -> None:
+    call = talking(session)
+    hears(session, call, CallEventKind.HUNG_UP, 3)
+    assert line.drop(session, call.session_no, moment(3.5), HALF_MINUTE) is call
+    title, words = page.dropped_words(call)
+    assert title == "周晚晴离开了通话" and "挂断后 30 秒没有回来" in words
+    assert [(each.group, each.title) for each in incidents.of(call, moment(4))] == [("挂断", "投资者挂断，离开了通话")]
 
 
 def test_a_late_word_of_a_node_that_the_call_left_changes_nothing(session: Session) -> None:

@@ -66,7 +66,7 @@ def test_both_pages_hear_who_was_lost_how_long_is_left_and_who_is_back(
     listener.catch_up()
     for each in (seat, page):
         assert last(each, "lost", "back") | {"case_no": ""} == {
-            "case_no": "", "event": "back", "session_no": call, "away": [], "left": None, "grace": 30,
+            "case_no": "", "event": "back", "session_no": call, "away": [], "gone": [], "left": None, "grace": 30,
         }  # fmt: skip
 
 

@@ -201,6 +201,30 @@ def test_suspicion_by_form_tells_the_witness_what_the_investor_sees(as_staff: St
     assert "周晚晴：已报班长，投资者看到“资料需要进一步核实”" in said
 
 
+@pytest.mark.parametrize("then", ["next", ""])
+def test_a_seat_whose_own_devices_failed_rests_and_calls_nobody(
+    as_staff: StaffPage, node: PretendNode, then: str
+) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+    said = judged(as_staff("luwenshan"), node, call, "technical-failure", why="own_device", then=then)
+    assert "技术故障，投资者已回到队首" in said and "您的坐席已转为小休，请检查设备后再上线" in said
+    with db.reading() as session:
+        assert session.scalars(select(VideoSession).where(VideoSession.ended_at.is_(None))).all() == []
+        seat = seats.seat_of(session, call.witness_id)
+        assert seat is not None and seat.state is SeatState.BREAK
+
+
+def test_what_became_of_the_last_call_takes_no_place_in_the_next_one(as_staff: StaffPage, node: PretendNode) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+        queues.join(session, at_the_video(session, "许砚青"), stamp("investor:2"))
+    page = judged(as_staff("luwenshan"), node, call, "reject", reason="card_mismatch", then="next")
+    assert '<main id="main" class="seat"' in page
+    assert 'class="flashes"' not in page
+    assert re.search(r'<ul hidden data-toasts><li data-kind="ok">周晚晴：已驳回', page)
+
+
 @pytest.mark.parametrize(
     ("then", "queued_up", "shown"),
     [

@@ -379,8 +379,12 @@ def test_an_investor_who_hangs_up_can_come_back_until_the_witness_ends_the_call(
     witness: Open, investor: OpenInvestor
 ) -> None:
     seat, page, call = connected(witness, investor)
-    assert page.ask("hang_up") == {"left": True}
-    assert seat.heard("call")[-1]["event"] == "left"
+    told = page.ask("hang_up")
+    assert told["away"] == told["gone"] == ["investor"] and 28 < told["left"] <= 30
+    pushed = seat.heard("call")[-1]
+    assert (pushed["event"], pushed["gone"]) == ("left", ["investor"])
+    assert page.ask("hang_up")["left"] <= told["left"]
+    assert seat.act("line", call=call)["gone"] == ["investor"]
     assert "sdp" in page.offer("again")
     seat.act("technical_failure", call=call)
     assert page.offer("again")["code"] == "call_over"

@@ -7,14 +7,14 @@ const TICK_MS = 250;
  * new Line(figure, { me: "investor" | "witness", words: { mine, theirs, then }, onchange })
  *
  * onchange({mine, theirs})   which side is away, whenever that changes
- * words.mine, words.theirs   the headline when the own or the other side is away
+ * words.mine, words.theirs   the headline when the own or the other side is away; words.gone: when the other side hung up
  * words.then(left)           the sentence below; left: whole seconds, null while nobody knows
  *
  * The server's word (`told`) counts; until it comes (the own network may be down) the page counts by itself (`own`).
  */
 export class Line {
   constructor(figure, { me, words, onchange = () => {} }) {
-    Object.assign(this, { me, words, onchange, known: "", away: [], until: null, grace: null, ownSince: null });
+    Object.assign(this, { me, words, onchange, known: "", away: [], gone: [], until: null, grace: null, ownSince: null });
     this.cover = document.createElement("div");
     this.cover.className = "vid-state line-down";
     this.cover.hidden = true;
@@ -27,10 +27,11 @@ export class Line {
     every(TICK_MS, () => this.#draw());
   }
 
-  /** {away, left, grace} as every push about the call and the answer to `line` or `call_state` have it. */
-  told({ away, left, grace }) {
+  /** {away, gone, left, grace} as every push about the call and the answer to `line` or `call_state` have it. */
+  told({ away, gone = [], left, grace }) {
     if (!Array.isArray(away)) return;
     this.away = away;
+    this.gone = gone;
     this.until = left === null || left === undefined ? null : performance.now() + 1000 * left;
     if (grace) this.grace = grace;
     this.#draw();
@@ -62,7 +63,8 @@ export class Line {
     this.known = known;
     this.cover.hidden = !this.down;
     if (!this.down) return;
-    const headline = mine ? this.words.mine : this.words.theirs;
+    const left = this.words.gone && this.gone.some((side) => side !== this.me);
+    const headline = mine ? this.words.mine : left ? this.words.gone : this.words.theirs;
     if (this.headline.textContent !== headline) this.headline.textContent = headline;
     const rest = this.words.then(this.#left());
     if (this.rest.textContent !== rest) this.rest.textContent = rest;

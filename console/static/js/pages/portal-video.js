@@ -1,5 +1,6 @@
 // 视频验证 of the investor: before, waiting, in the call. When the case moves, the page follows by itself.
 import { Call, State } from "../call.js";
+import { now } from "../clock.js";
 import { Devices } from "../devices.js";
 import { confirmDialog } from "../dialog.js";
 import { lookAgain } from "../http.js";
@@ -235,6 +236,7 @@ function enter() {
     },
     onchange: (away) => showAway(network, away),
   });
+  $("[data-remote]").addEventListener("playing", () => say(""));
   const reporter = new Reporter((stats) => live.tell("network", { case_no: caseNo, ...stats }));
   switches = new Switches({ other: "witness", place: $("[data-peer-off]"), report: (states) => ask("switch", states) });
   call = new Call({
@@ -247,7 +249,7 @@ function enter() {
     onstate: (state, words, error) => {
       line.own(state === State.RECONNECTING);
       if (state === State.FAILED) say(`${error?.message ?? words}${error?.fix ? `。${error.fix}` : ""}`);
-      else if (state === State.CONNECTED) say(switches.dark ? "" : "正在等待认证人员的画面");
+      else if (state === State.CONNECTED) say(switches.dark || playing($("[data-remote]")) ? "" : "正在等待认证人员的画面");
       else if (state !== State.CLOSED) say(words);
       showAway(network, line);
     },
@@ -272,6 +274,9 @@ function showAway(network, { mine, theirs }) {
   const own = call?.state === State.CONNECTED ? "" : mine ? "中断" : "未连接";
   network.gone(own || (theirs ? "对方中断" : ""));
 }
+
+/** Its picture moves, whatever was counted so far. */
+const playing = (video) => !video.paused && video.readyState > HTMLMediaElement.HAVE_CURRENT_DATA;
 
 function say(text) {
   const place = $("[data-said]");
@@ -416,5 +421,10 @@ async function leave() {
   $("[data-room]").hidden = true;
   $("[data-left]").hidden = false;
   $("[data-return]").focus();
-  ask("hang_up").catch((error) => toast(error.message, "bad"));
+  try {
+    const { left } = await ask("hang_up");
+    if (left !== null) $("[data-stays]").dataset.until = new Date(now() + 1000 * left).toISOString();
+  } catch (error) {
+    toast(error.message, "bad");
+  }
 }

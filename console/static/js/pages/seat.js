@@ -313,6 +313,7 @@ const line =
     words: {
       mine: "重新连接中",
       theirs: "投资者的连接中断了，正在等待重新连接",
+      gone: "投资者已离开通话，可等待其返回，或按技术故障结束",
       then: (left) => (left === null ? "请不要关闭本页。" : left ? `还剩 ${left} 秒。超过后通话结束，投资者回到队首。` : "等待时间已到，正在交回队列。"),
     },
     onchange: ({ theirs }) => towards.away(theirs),
@@ -349,11 +350,9 @@ function heardOfLine(pushed) {
 const passing = session && new Passing(document.querySelector("#passing"));
 
 let there = false;
-let left = false;
 
 function waitForPeer() {
-  if (left) say("投资者已离开通话，可等待其返回，或按技术故障结束。");
-  else say(there ? "正在接通投资者" : "等待投资者确认并同意录音录像");
+  say(there ? "正在接通投资者" : "等待投资者确认并同意录音录像");
 }
 
 function say(text) {
@@ -378,7 +377,6 @@ function showStats(stats) {
   if (stats.fps > 0) towards.seen();
   if (stats.fps > 0 || towards.dark) {
     there = true;
-    left = false;
     say("");
   } else if (still > 2) waitForPeer();
 }
@@ -394,18 +392,14 @@ function heardOfCall(pushed) {
   }
   if (pushed.event === "taken_over") return pushed.to === Number(main.dataset.me) ? undefined : handedOn();
   if (pushed.event === "helped") return heardOfAnswer();
-  if (["lost", "back", "moved", "restarted", "recording"].includes(pushed.event)) heardOfLine(pushed);
+  if (["lost", "left", "back", "moved", "restarted", "recording"].includes(pushed.event)) heardOfLine(pushed);
   else if (pushed.event === "acknowledged") {
     there = true;
     document.querySelector("[data-handed]")?.remove();
     toast("投资者已确认您的姓名和证号，并同意录音录像。", "ok");
     waitForPeer();
     refresh("rec", "facts", "checklist", "verdict", "script", "tray");
-  } else if (pushed.event === "left") {
-    left = true;
-    waitForPeer();
-  } else if (pushed.event === "joined") left = false;
-  else if (pushed.event in SHOWN_IN) seen(pushed.event);
+  } else if (pushed.event in SHOWN_IN) seen(pushed.event);
   else if (pushed.event === "switched") towards.told(pushed);
   else if (pushed.event === "text") refresh("said");
   else if (pushed.event === "challenge") refresh("challenge", "verdict");
@@ -604,6 +598,8 @@ function standsAt(part) {
 
 const showPhoto = session && wireViewer(document.querySelector("#photo [data-viewer]"));
 if (session) {
+  for (const said of document.querySelectorAll("[data-toasts] > li")) toast(said.textContent, said.dataset.kind);
+  document.querySelector("[data-toasts]")?.remove();
   consented();
   showLatest();
   fitAsks();
