@@ -1,6 +1,7 @@
 """The list of tasks: which ones a person may take, soonest due first, in pages that stay right while the list moves."""
 
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from console.businesses import BUSINESSES
@@ -64,8 +65,8 @@ class Filters:
     after: str = ""
 
     @classmethod
-    def read(cls, args: Mapping[str, str]) -> "Filters":
-        branch, view = args.get("branch", ""), args.get("view", "")
+    def read(cls, args: Mapping[str, Any]) -> "Filters":
+        branch, view = str(args.get("branch", "")), args.get("view", "")
         return cls(
             view=View(view) if view in set(View) else View.OPEN,
             branch=int(branch) if branch.isdecimal() and len(branch) < 10 else None,
@@ -91,17 +92,21 @@ class Filters:
 
 @dataclass(frozen=True)
 class Page:
-    """``next`` is the ``after`` of the page that follows, '' when there is none; ``total`` counts all pages."""
+    """``next`` is the ``after`` of the page that follows, '' when there is none; ``total`` counts all pages.
+
+    ``would``: by filter (branch, business, state) and value, how many it would leave beside the other filters.
+    """
 
     tasks: list[ReviewTask]
     total: int
     next: str
+    would: dict[str, Counter[Any]]
 
 
 def inbox(session: Session, staff: Staff, filters: Filters, at: datetime, size: int = PAGE) -> Page:
     """One page of the tasks of a view. Cases that this person witnessed are not in it (R4), nor other branches'."""
     narrowed = _narrowed(select(ReviewTask).join(ReviewTask.case), staff, filters, at)
-    total = session.scalar(select(func.count()).select_from(narrowed.subquery())) or 0
+    total, would = _counted(session, staff, filters, at)
     rows = list(
         session.scalars(
             _after(narrowed, filters)
@@ -115,7 +120,28 @@ def inbox(session: Session, staff: Staff, filters: Filters, at: datetime, size: 
         )
     )
     more = len(rows) > size
-    return Page(rows[:size], total, _key(rows[size - 1], filters.view) if more else "")
+    return Page(rows[:size], total, _key(rows[size - 1], filters.view) if more else "", would)
+
+
+def _counted(session: Session, staff: Staff, filters: Filters, at: datetime) -> tuple[int, dict[str, Counter[Any]]]:
+    """`Page.total` and `Page.would`, from one look: the tasks by everything that can be filtered, added up here."""
+    loose = replace(filters, branch=None, business="", state="")
+    columns: list[Any] = [
+        ReviewTask.branch_id.label("branch"),
+        Case.business_code.label("business"),
+        _state(at).label("state"),
+    ]
+    each = _narrowed(select(*columns).join(ReviewTask.case), staff, loose, at).subquery()
+    groups = session.execute(select(*each.c, func.count().label("many")).group_by(*each.c))
+    total, would = 0, {name: Counter[Any]() for name in ("branch", "business", "state")}
+    for group in groups:
+        unlike = [name for name in would if getattr(filters, name) and getattr(filters, name) != getattr(group, name)]
+        if not unlike:
+            total += group.many
+        for name, counted in would.items():
+            if unlike in ([], [name]):
+                counted[getattr(group, name)] += group.many
+    return total, would
 
 
 @dataclass(frozen=True)
@@ -195,6 +221,16 @@ def counts(session: Session, staff: Staff, at: datetime) -> dict[View, int]:
     return dict(zip(View, row, strict=True))
 
 
+def counts_of(session: Session, staff: Staff, kept: Sequence[Filters], at: datetime) -> list[int]:
+    """How many tasks each of these filters leaves for this person."""
+    if not kept:
+        return []
+    columns = [func.count().filter(*_conditions(filters, staff, at)) for filters in kept]
+    live_or_today = or_(_live(), ReviewTask.decided_at >= midnight(at))
+    query = select(*columns).select_from(ReviewTask).join(ReviewTask.case).where(_may_take(staff), live_or_today)
+    return list(session.execute(query).one())
+
+
 def next_free(session: Session, staff: Staff, at: datetime) -> ReviewTask | None:
     """The task that is due soonest, that nobody holds and of which this person is independent: of those given to them, else to nobody."""
     query = select(ReviewTask).where(_may_take(staff), _live(), ~_is_held(at), ~_is_snoozed(at))
@@ -230,16 +266,20 @@ WITNESSES = (
 
 
 def _narrowed(query: Select[Any], staff: Staff, filters: Filters, at: datetime) -> Select[Any]:
-    query = query.where(_may_take(staff), _of_view(filters.view, staff, at))
+    return query.where(_may_take(staff), *_conditions(filters, staff, at))
+
+
+def _conditions(filters: Filters, staff: Staff, at: datetime) -> list[ColumnElement[bool]]:
+    conditions = [_of_view(filters.view, staff, at)]
     if filters.branch is not None:
-        query = query.where(ReviewTask.branch_id == filters.branch)
+        conditions.append(ReviewTask.branch_id == filters.branch)
     if filters.business:
-        query = query.where(Case.business_code == filters.business)
+        conditions.append(Case.business_code == filters.business)
     if filters.state:
-        query = query.where(_state(at) == filters.state)
+        conditions.append(_state(at) == filters.state)
     if filters.text:
-        query = query.where(Case.case_no.contains(filters.text, autoescape=True))
-    return query
+        conditions.append(Case.case_no.contains(filters.text, autoescape=True))
+    return conditions
 
 
 def _after(query: Select[Any], filters: Filters) -> Select[Any]:

@@ -23,16 +23,17 @@ from console.evidence.film import Chain
 from console.evidence.models import Evidence
 from console.people.branches import served_branches
 from console.people.models import Role, Staff
-from console.problem import Problem
+from console.problem import NotThere, Problem
 from console.screens import steps_shown
 from console.stamp import Stamp
 from console.video_seat import copies
 from console.video_seat.models import VideoSession
 
-from . import case_page, handing, inbox, independence, service, trail
+from . import case_page, handing, inbox, independence, saved, service, trail
 from .changes import since_rejection
 from .deadline import sla
 from .differences import differences
+from .inbox import Filters
 from .independence import tie_of
 from .models import DECISION_TITLES
 
@@ -50,15 +51,19 @@ class RejectionForm(FlaskForm):
 @bp.get("/review")
 @reviewers
 def tasks() -> str:
-    now, staff, filters = datetime.now(UTC), my_staff(), inbox.Filters.read(request.args)
+    now, staff, filters = datetime.now(UTC), my_staff(), Filters.read(request.args)
     with reading() as session:
         page, branches = inbox.inbox(session, staff, filters, now), served_branches(session, staff)
+        kept = saved.saved(session, staff)
         return render_template(
             "review/tasks.html",
             page=page,
             filters=filters,
             counts=inbox.counts(session, staff, now),
             views=inbox.VIEW_TITLES,
+            saved=kept,
+            saved_counts=inbox.counts_of(session, staff, [Filters.read(view.query) for view in kept], now),
+            saved_now=next((view for view in kept if view.query == filters.address()), None),
             states=inbox.STATES,
             decisions=DECISION_TITLES,
             branches=branches,
@@ -72,6 +77,48 @@ def tasks() -> str:
             sla=sla,
             lease_minutes=int(service.LEASE.total_seconds() // 60),
         )
+
+
+@bp.post("/review/views")
+@reviewers
+def save_view() -> Response:
+    """name; the filters as in the list's address."""
+    name, query = request.form.get("name", ""), Filters.read(request.form).address()
+    return _with_views(
+        lambda session, staff: f"已保存视图“{saved.save(session, staff, name, query, stamp().at).name}”。"
+    )
+
+
+@bp.post("/review/views/<int:view_id>")
+@reviewers
+def rename_view(view_id: int) -> Response:
+    """name; the filters, to come back to."""
+    name = request.form.get("name", "")
+    return _with_views(lambda session, staff: f"视图已改名为“{saved.rename(session, staff, view_id, name).name}”。")
+
+
+@bp.post("/review/views/<int:view_id>/delete")
+@reviewers
+def delete_view(view_id: int) -> Response:
+    """The filters, to come back to."""
+
+    def delete(session: Session, staff: Staff) -> str:
+        saved.delete(session, staff, view_id)
+        return "视图已删除，筛选条件未变。"
+
+    return _with_views(delete)
+
+
+def _with_views(act: Callable[[Session, Staff], str]) -> Response:
+    try:
+        with transaction() as session:
+            told, kind = act(session, session.get_one(Staff, my_staff().id)), "ok"
+    except NotThere:
+        raise
+    except Problem as problem:
+        told, kind = problem.text, "bad"
+    flash(told, kind)
+    return redirect(url_for("review.tasks", **Filters.read(request.form).address()), 303)
 
 
 @bp.post("/review/next")

@@ -22,6 +22,7 @@ def exported(client, **form) -> list[list[str]]:
     return list(csv.reader(io.StringIO(answer.get_data().decode("utf-8-sig"), newline="")))
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_the_list_as_it_is_filtered_is_in_the_file_with_names_masked(as_staff):
     with transaction() as session:
         mine, other = (case_in_review(session, name, at=NOW) for name in ("周晚晴", "许砚青"))
@@ -42,6 +43,7 @@ def test_the_list_as_it_is_filtered_is_in_the_file_with_names_masked(as_staff):
     assert [row[0] for row in exported(as_staff("qinlang"), case=numbers[1:])[1:]] == numbers[1:]
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_two_thousand_rows_come_once_each_and_in_the_order_of_the_list(as_staff):
     many(2_000)
     rows = exported(as_staff("qinlang"))[1:]
@@ -122,6 +124,6 @@ def test_a_hundred_thousand_rows_need_no_more_memory_than_two_thousand(as_staff,
         peaks[int(answer.headers["X-Total"])] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         answer.close()
-        print(f"{kind}: {answer.headers['X-Total']} rows, {size} bytes, peak {max(peaks.values())} bytes, {took}")
+        print(f"{kind}: {answer.headers['X-Total']} rows, {size} bytes, peak {list(peaks.values())[-1]} bytes, {took}")
     assert peaks.keys() == {2_000, 100_000}
     assert peaks[100_000] < 1.1 * peaks[2_000] + 16 * 100_000  # the ids: eight bytes each, and room to grow

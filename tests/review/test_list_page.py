@@ -135,6 +135,23 @@ def test_the_list_is_exported_with_progress_and_an_export_can_be_ended(page: Pag
     expect(page.locator("#export")).to_be_hidden()
 
 
+def test_filters_are_saved_as_a_tab_and_the_tab_is_deleted_by_keys(page: Page, numbers: list[str]) -> None:
+    page.locator("select[name=state]").select_option("free")
+    page.wait_for_url("**/review?*state=free*")
+    expect(page.locator("[data-export=all]")).to_be_enabled()
+    page.keyboard.press("v")
+    page.get_by_label("名称").fill("没人领的")
+    shot(page, "save-view")
+    page.keyboard.press("Control+Enter")
+    tab = page.locator(".tab[aria-current]")
+    expect(tab).to_contain_text("没人领的")
+    shot(page, "saved")
+    page.keyboard.press("v")
+    page.get_by_role("button", name="删除视图").press("Enter")
+    expect(page.get_by_role("link", name="没人领的")).to_have_count(0)
+    expect(tab).to_contain_text("待复核")
+
+
 def test_what_others_do_moves_neither_cursor_nor_selection_nor_focus(page: Page, numbers: list[str]) -> None:
     page.keyboard.press("j")
     page.keyboard.press("x")

@@ -228,7 +228,11 @@ function take(fresh) {
   const typing = inbox.querySelector(".filters").contains(document.activeElement);
   for (const part of [".tabs", "[data-rows]", "[data-foot]", ...(typing ? [] : [".filters"])]) {
     const next = fresh.querySelector(`#inbox ${part}`);
-    if (next) inbox.querySelector(part)?.replaceWith(next);
+    const was = inbox.querySelector(part);
+    if (!next || !was) continue;
+    const scrolled = was.scrollLeft;
+    was.replaceWith(next);
+    next.scrollLeft = scrolled;
   }
   const counts = fresh.querySelector("[data-counts]");
   if (counts) document.querySelector("[data-counts]")?.replaceWith(counts);
@@ -240,5 +244,6 @@ function take(fresh) {
 
 connect("/review", { tasks: refresh, online: (again) => again && refresh() });
 setInterval(refresh, 60_000); // due times pass without anybody doing anything
+inbox.querySelector(".tab[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
 point(rows()[0] ?? null);
 ready("review-list");
