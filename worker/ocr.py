@@ -1,4 +1,4 @@
-"""RQ job: what a machine reads on the photos of an ID card, for the witness to see beside what was declared. It decides nothing."""
+"""RQ job: what a machine reads on the photos of ID and bank cards, for the witness to see beside what was declared. It decides nothing."""
 
 import re
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from datetime import date
 
 import structlog
 
+from console.businesses.banks import is_card_number
 from console.db import reading, transaction
 from console.evidence import service
 from console.evidence.models import Evidence, Kind, State, Variant
@@ -13,12 +14,15 @@ from console.people.identity import id_no_of
 from worker import house
 from worker.lettering import Line, read
 
-CARDS = frozenset({Kind.ID_FRONT, Kind.ID_BACK})
+CARDS = frozenset({Kind.ID_FRONT, Kind.ID_BACK, Kind.BANK_CARD})
 NUMBER = re.compile(r"\d{17}[\dXx]")
 DAY = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})")
 PERIOD = re.compile(
     r"(\d{4})[.．\-](\d{2})[.．\-](\d{2})\s*[-—一~至]+\s*(?:(\d{4})[.．\-](\d{2})[.．\-](\d{2})|(长期))"
 )
+DOTS = re.compile("[•・‧∙●]")
+STRAY = re.compile("[^\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af·]")
+DIGITS, GROUPING = re.compile(r"\d+"), re.compile(r"[\s·.\-]")
 # Where the lines of the front lie, in heights of the card (GA 450); a label may be read apart from its value or with it.
 NAME, SEX, BIRTH, ADDRESS = (0.08, 0.235), (0.235, 0.345), (0.345, 0.46), (0.46, 0.78)
 PORTRAIT = 0.63  # widths: right of it is the face
@@ -26,7 +30,7 @@ log = structlog.get_logger()
 
 
 def read_card(evidence_id: int) -> None:
-    """Keep what is read on an ID photo with it. Safe to run twice, and at the same time: the same picture reads the same.
+    """Keep what is read on a card's photo with it. Safe to run twice, and at the same time: the same picture reads the same.
 
     A photo that was not cut to the card's edges is not read: there its places would be guesses.
     """
@@ -60,7 +64,7 @@ def _is_due(photo: Evidence) -> bool:
 
 def fields(kind: Kind, lines: Iterable[Line]) -> dict[str, str]:
     """By the names of console/video_seat/facts.py; what was not read, or cannot be right, is left out."""
-    found = _front(list(lines)) if kind is Kind.ID_FRONT else _back(list(lines))
+    found = READERS[kind](list(lines))
     return {name: value for name, value in found.items() if value}
 
 
@@ -70,7 +74,7 @@ def _front(lines: list[Line]) -> dict[str, str]:
     day = DAY.search(_text(left, BIRTH, r"出\s*生"))
     born = _day(*day.groups()) if day else ""
     return {
-        "name": _text(left, NAME, r"姓\s*名"),
+        "name": _name(_text(left, NAME, r"姓\s*名")),
         "birth": f"{sex[0]}　{born}" if sex and born else "",
         "address": _text(left, ADDRESS, r"住\s*址"),
         "id_no": _number(lines),
@@ -86,10 +90,24 @@ def _back(lines: list[Line]) -> dict[str, str]:
     return {"validity": f"{begins} 至 {ends}" if begins and ends else ""}
 
 
+def _bank_card(lines: list[Line]) -> dict[str, str]:
+    """``number``: one that passes its check digit (Luhn), however it is grouped; with two of them nothing is said."""
+    told = {match for line in lines for match in DIGITS.findall(GROUPING.sub("", line.text)) if is_card_number(match)}
+    return {"number": told.pop()} if len(told) == 1 else {}
+
+
+READERS = {Kind.ID_FRONT: _front, Kind.ID_BACK: _back, Kind.BANK_CARD: _bank_card}
+
+
 def _text(lines: list[Line], band: tuple[float, float], label: str) -> str:
     """What stands in this band from top to bottom, without its label."""
     inside = sorted((line for line in lines if band[0] <= line.y < band[1]), key=_in_rows)
     return re.sub(rf"^{label}", "", "".join(line.text for line in inside).strip()).strip()
+
+
+def _name(text: str) -> str:
+    """Han and the dot between the parts of a name: whatever else was read is a stray mark on the card."""
+    return STRAY.sub("", DOTS.sub("·", text)).strip("·")
 
 
 def _in_rows(line: Line) -> tuple[int, float]:

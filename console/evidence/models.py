@@ -70,7 +70,7 @@ class State(StrEnum):
 
 class Evidence(Base):
     """One encrypted file. ``public_id`` is its name in URLs; ``sha256`` is that of the clear bytes. ``reading``: what the machine read
-    on an ID photo, by field (worker/ocr.py); None: it was not read.
+    on the photo of a card, by field (worker/ocr.py); None: it was not read.
     """
 
     __tablename__ = "evidence"

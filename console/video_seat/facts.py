@@ -254,7 +254,8 @@ def _handed_in(session: Session, case: Case) -> list[Fact]:
             TITLES["card"] if len(entered) == 1 else f"{TITLES['card']} {n + 1}",
             _card(card["bank"], card["number"]),
             _card(card["bank"], card["number"]) if card.get("known") else "",
-            photo=photos.get(card.get("evidence") or ""),
+            _card_read(card["bank"], photo := photos.get(card.get("evidence") or "")),
+            photo,
             mask=_masked_card,
             reveal=f"card:{n}",
             told="已在柜台登记" if card.get("known") else "",
@@ -275,6 +276,12 @@ def _handed_in(session: Session, case: Case) -> list[Fact]:
 
 def _card(bank: str, number: str) -> str:
     return f"{bank} {number}"
+
+
+def _card_read(bank: str, photo: Evidence | None) -> str | None:
+    """The machine reads the number alone."""
+    number = ((photo.reading or {}) if photo else {}).get("number")
+    return _card(bank, number) if number else None
 
 
 def _masked_card(text: str) -> str:

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from console.cases.models import CaseEvent
 from console.cases.trail import Happening
 from console.cases.transitions import finish_step
-from console.evidence.models import Evidence
+from console.evidence import service as evidence
+from console.evidence.models import Evidence, Kind
 from console.portal.steps.profile import fields
 from console.queues import seats
 from console.queues import service as queues
@@ -19,7 +20,7 @@ from console.video_seat import facts, service
 from console.video_seat.locks import Locks
 from console.video_seat.models import CallEventKind, CheckResult, VideoSession
 from tests.queues.given import online, to_the_video
-from tests.video_seat.given import WITNESS, all_in_order, answered, at, said, talking
+from tests.video_seat.given import WITNESS, all_in_order, answered, at, png, said, talking
 from tests.world import given_case, investor_named, stamp
 
 ELSEWHERE = "上海市浦东新区世纪大道 1501 号 8 室"
@@ -89,6 +90,20 @@ def test_numbers_are_masked_and_never_taken_apart() -> None:
     fact = facts.Fact("id_no", "证号", "310101199003070019", "310101199003070027", mask=facts.masked_id)
     assert fact.shown == "3101**********0019"
     assert fact.against(fact.record) == [("3101**********0027", True)]
+
+
+def test_a_card_number_read_otherwise_is_a_difference_and_masked(session: Session, tmp_path: Path) -> None:
+    call = talking(session)
+    with png(tmp_path).open("rb") as picture:
+        kept = evidence.keep(session, call.case, Kind.BANK_CARD, picture, at(0), media_type="image/png")
+    call.case.done["bank_card"].content = {
+        "cards": [{"bank": "招商银行", "number": "6225880123453459", "known": False, "evidence": kept.public_id}]
+    }
+    for read, differs in (("6225880123453459", False), ("4242424242424242", True)):
+        kept.reading = {"number": read}
+        card = of(session, call)["card:0"]
+        assert (card.unlike_read, card.differs) == (differs, differs)
+    assert read not in str(card.against(card.read))
 
 
 # --- ticking and flagging

@@ -23,7 +23,7 @@ from console.video_seat.models import CheckResult, Verdict, VideoSession
 from console.video_seat.service import ask, check_fields, mark, pass_video, reject
 from console.video_seat.timeline import Switch
 from tests.queues.given import at_the_video, online, to_the_video
-from tests.video_seat.given import all_in_order, answered, at, talking
+from tests.video_seat.given import all_in_order, answered, at, photographed, talking
 from tests.video_seat.node import PretendNode
 from tests.world import investor_named, staff_named, stamp
 
@@ -53,6 +53,19 @@ def test_the_idle_seat_shows_the_queue_of_the_branch_in_order_and_nobody_elses(
     assert "闻子期" not in page
     assert "上海陆家嘴排队" in page and "2 人" in page
     assert "310115" not in page  # an ID number is never written out
+
+
+def test_the_page_says_what_was_read_and_agrees_and_what_was_not_read(
+    as_staff: StaffPage, node: PretendNode, tmp_path: Path
+) -> None:
+    with db.transaction() as session:
+        call = talking(session)
+        photographed(session, call.case, tmp_path, name="周晚晴", address="上海市浦东新区世纪大道 1501 号 8 室")
+    rows = as_staff("luwenshan").get("/seat/parts/facts").text.split("<tr ")
+    told = {key: next(row for row in rows if f'id="field-{key}"' in row) for key in ("name", "address", "birth")}
+    assert "识别一致" in told["name"] and "柜台留存" in told["name"]
+    assert "识别 " in told["address"] and "<mark>" in told["address"]
+    assert "识别" not in told["birth"]
 
 
 def test_the_next_one_comes_with_what_was_wrong_the_last_time(as_staff: StaffPage, node: PretendNode) -> None:

@@ -12,6 +12,7 @@ from worker.documents import process_photo
 from worker.lettering import LetteringFailed, Line, read
 from worker.ocr import fields, read_card
 from worker.robots.pictures import PLAIN, id_front
+from worker.robots.pictures import bank_card as robots_card
 
 NUMBER = id_number("33010219891008441")
 FRONT = [
@@ -35,6 +36,42 @@ def test_the_front_is_read_by_the_places_of_its_lines_in_whatever_order_they_com
         "address": "杭州市滨江区江南大道 338 号 2 幢 601室",
         "id_no": NUMBER,
     }
+
+
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [("☑许砚青", "许砚青"), ("许 砚青.", "许砚青"), ("阿依努尔•买买提", "阿依努尔·买买提"), ("A1-", ""), ("·", "")],
+)
+def test_a_stray_mark_is_no_part_of_a_name(read: str, name: str) -> None:
+    assert fields(Kind.ID_FRONT, [Line(f"姓名 {read}", 0.2, 0.15)]).get("name", "") == name
+
+
+CARD = "6225880123453459"
+
+
+@pytest.mark.parametrize(
+    ("lines", "number"),
+    [
+        (["招商银行", "6225 8801 2345 3459", "借记卡 DEBIT"], CARD),
+        (["6225-8801-2345-3459"], CARD),
+        (["6225 8801 2345 3458"], None),
+        (["6225 8801 2345 3459", "6222020000000001234"], CARD),
+        (["6225 8801 2345 3459", "4242 4242 4242 4242"], None),
+        (["VALID THRU 12/30"], None),
+    ],
+)
+def test_a_card_number_is_said_only_when_its_check_digit_is_right_and_there_is_one(
+    lines: list[str], number: str | None
+) -> None:
+    assert fields(Kind.BANK_CARD, [Line(text, 0.5, 0.5) for text in lines]).get("number") == number
+
+
+def test_a_bank_card_is_read_right_by_the_real_engine(world) -> None:
+    on_a_table = PLAIN.but(size=(1000, 750), tilt=6)
+    kept = given_photo(robots_card("招商银行", CARD, on_a_table), Kind.BANK_CARD)
+    process_photo(kept)
+    read_card(kept)
+    assert photo(kept).reading == {"number": CARD}
 
 
 @pytest.mark.parametrize(
