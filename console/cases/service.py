@@ -102,14 +102,14 @@ def save_draft(session: Session, case: Case, step: str, content: Any, at: dateti
 
 
 def reasons_for(session: Session, case: Case) -> list[Reason]:
-    """不通过原因 that may be given for this case now: active, and blaming a step on its path."""
-    on_path = {step.key for step in case.path}
+    """不通过原因 that may be given for this case now: active, and blaming a step that is done or at hand."""
+    begun = {step.key for step in case.path if step.key in case.done or step is case.current_step}
     found = session.scalars(
         select(Reason)
         .where(Reason.business_code == case.business_code, Reason.active)
         .order_by(Reason.position, Reason.id)
     )
-    return [reason for reason in found if reason.step in on_path]
+    return [reason for reason in found if reason.step in begun]
 
 
 def reasons_by_code(session: Session, case: Case, codes: list[str]) -> list[Reason]:

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from console import db
 from console.businesses.steps import Desk
 from console.cases import service
+from console.cases.blame import blames
 from console.cases.models import Case, CaseEvent, Reason, Status
 from console.cases.transitions import (
     MOVES,
@@ -278,3 +279,16 @@ def test_what_was_reopened_meanwhile_is_open_for_who_comes_second(world: Setting
         with db.transaction() as first:
             redo_step(first.get_one(Case, case_id), "photos", INVESTOR)
         redo_step(case, "photos", INVESTOR)
+
+
+def test_only_a_step_that_is_done_or_at_hand_can_be_blamed(session: Session) -> None:
+    def blamed(case: Case) -> set[str]:
+        return {blame.key for blame in blames(session, case)}
+
+    assert "signing" not in blamed(in_video(session))
+    case = given_case(session, "许砚青")
+    assert blamed(case) == {"photos"}
+    with pytest.raises(service.UnknownReason):
+        service.reasons_by_code(session, case, ["card_mismatch"])
+    finish_step(case, "photos", INVESTOR)
+    assert blamed(case) == {"photos", "bank_card"}

@@ -396,6 +396,22 @@ def test_nothing_that_matters_in_a_second_call_is_cut_off(
     expect(seat.locator(".dare-r")).to_contain_text("读对")
     assert whole(seat.locator(".dare-r")) and whole(seat.locator(".dare"))
 
+    # a rejection: reasons are found by what the investor reads, and the preview says what their page will
+    seat.keyboard.press("r")
+    search, shown = seat.locator("[data-find]"), seat.locator(".rs:visible")
+    search.fill("职业")
+    expect(seat.get_by_text("没有匹配的原因。")).to_be_visible()
+    search.fill("无法辨认")
+    expect(shown).to_have_text([re.compile("身份证照片模糊")])
+    shown.get_by_role("checkbox").check()
+    search.fill("")
+    seat.get_by_label("银行卡号与照片不一致").check()
+    seat.get_by_label("写给投资者的补充说明").fill("请在白天拍")
+    told = seat.locator("[data-preview]")
+    for words in ("视频见证未通过，请修改 2 处", "改好后再次视频即可，不用从头办理。", "改好上一处后，自动来到这一步"):
+        expect(told.get_by_text(words)).to_have_count(1)
+    expect(told.get_by_text("补充说明：请在白天拍")).to_have_count(2)
+
 
 @pytest.mark.usefixtures("node")
 def test_nothing_is_sent_kept_or_taken_by_a_key_that_meant_something_else(

@@ -82,21 +82,20 @@ function said(sheet, name, text) {
 
 function preview(sheet, picked, final) {
   const place = sheet.querySelector("[data-preview]");
+  const told = place.dataset;
+  const by = steps(picked);
   const head = final
     ? message("red", "业务已终止", "很抱歉，您的申请未能通过。原因如下，如有疑问请联系营业部。")
-    : message("red", `${sheet.dataset.desk}未通过`, `有 ${steps(picked).size} 处需要您修改，改好后再提交即可，不用从头办理。`);
+    : message("red", told.title.replace("{}", by.size), told.how);
   const parts = picked.length ? [head] : [message("soft", "尚未选择原因", "")];
-  let number = 0;
-  for (const [title, boxes] of steps(picked)) {
-    number += 1;
-    const body = boxes.map((box) => [box.dataset.text, final ? "" : box.dataset.tip].join("")).join("");
-    const part = message("", title, body);
-    part.querySelector("h3").prepend(made("b", "t-bad", String(number)));
-    if (!final) part.append(made("span", "go", "去修改"));
+  const remark = sheet.querySelector("[name=remark]").value.trim();
+  for (const [title, boxes] of by) {
+    const texts = boxes.map((box) => box.dataset.text + (final ? "" : box.dataset.tip));
+    const part = message("", title, ...texts, ...(remark ? [told.remark.replace("{}", () => remark)] : []));
+    part.querySelector("h3").prepend(made("b", "t-bad", String(parts.length)));
+    if (!final) part.append(parts.length > 1 ? made("p", "mute", told.later) : made("span", "go", "去修改"));
     parts.push(part);
   }
-  const remark = sheet.querySelector("[name=remark]").value.trim();
-  if (remark && picked.length) parts.push(message("", "补充说明", remark));
   const again = [...sheet.querySelectorAll(".path > .again .nm")].map((name) => name.textContent);
   if (again.length) parts.push(message("soft", again.join("、"), "上面改好后，请您再来一次。"));
   place.replaceChildren(...parts);
@@ -111,11 +110,11 @@ function steps(picked) {
   return by;
 }
 
-function message(cls, title, text) {
+function message(cls, title, ...texts) {
   const box = made("div", `msg ${cls}`.trim());
   box.append(made("h3", "", title));
   if (cls === "red") box.querySelector("h3").prepend(icon("alert-circle"));
-  if (text) box.append(made("p", "", text));
+  for (const text of texts.filter(Boolean)) box.append(made("p", "", text));
   return box;
 }
 
@@ -128,15 +127,20 @@ function made(tag, cls, text = "") {
 
 // --- finding a reason
 
+/** By all that a reason says; what is chosen stays in sight. */
 function find(sheet, text) {
   const wanted = text.trim().toLowerCase();
+  let found = false;
   for (const group of sheet.querySelectorAll("[data-step]:is(fieldset)")) {
     let some = false;
     for (const row of group.querySelectorAll(".rs")) {
-      const fits = row.textContent.toLowerCase().includes(wanted) || row.querySelector("input").checked;
-      row.hidden = !fits;
-      some ||= fits;
+      const box = row.querySelector("input");
+      const fits = `${group.dataset.title} ${row.textContent} ${box.dataset.tip}`.toLowerCase().includes(wanted);
+      row.hidden = !fits && !box.checked;
+      found ||= fits;
+      some ||= !row.hidden;
     }
     group.hidden = !some;
   }
+  sheet.querySelector("[data-none]").hidden = found;
 }
