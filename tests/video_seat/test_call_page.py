@@ -484,6 +484,67 @@ def test_nothing_is_sent_kept_or_taken_by_a_key_that_meant_something_else(
 
 
 @pytest.mark.usefixtures("node")
+def test_every_field_item_and_chip_is_reached_by_keys_and_what_is_refused_keeps_its_words(
+    opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient]
+) -> None:
+    with db.transaction() as session:
+        talking(session)
+    seat = opened(as_staff("luwenshan"), "/seat", LOW)
+    expect(seat.locator("#fields-next")).to_be_enabled()
+
+    # fields: along them, one that is in order, one that is not, one that is looked at in full
+    seat.keyboard.press("j")
+    expect(seat.locator("#tick-name")).to_be_focused()
+    seat.keyboard.press("Enter")
+    expect(seat.locator("#flag-name")).to_be_focused()  # its tick is made and gone
+    seat.keyboard.press("j")
+    expect(seat.locator("#tick-id_no")).to_be_focused()
+    seat.keyboard.press("i")
+    why = seat.get_by_role("dialog", name="公民身份号码有问题")
+    expect(why).to_be_visible()
+    seat.keyboard.press("Escape")
+    seat.keyboard.press("l")
+    reveal = seat.get_by_role("dialog", name=re.compile("^查看"))
+    seat.keyboard.press("1")
+    expect(reveal.get_by_label("查看事由")).to_have_value("核对证件信息")
+    seat.keyboard.press("Escape")
+    expect(seat.locator("#tick-id_no")).to_be_focused()
+    seat.keyboard.press("Shift+J")
+    expect(seat.locator("#flag-name")).to_be_focused()
+
+    # the list: from the item that is next, on to another, which is asked then
+    seat.keyboard.press("]")
+    expect(seat.locator("#ask-name_shown")).to_be_focused()
+    seat.keyboard.press("]")
+    seat.keyboard.press("]")
+    seat.keyboard.press("Enter")
+    expect(seat.locator("#item-same_person")).to_have_attribute("aria-current", "step")
+    expect(seat.locator("#ask-same_person")).to_be_focused()
+
+    # a chip by its key; what is refused stays to be put right
+    seat.keyboard.press("h")
+    dialog = seat.get_by_role("dialog", name="求助班长")
+    field = dialog.get_by_label("要班长帮什么")
+    seat.keyboard.press("1")
+    expect(field).to_have_value("证件拿不准，请看抓拍")
+    field.fill("急")
+    seat.keyboard.press("Control+Enter")
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    expect(field).to_have_value("急")
+    field.fill("证件拿不准")
+    seat.keyboard.press("Control+Enter")
+    expect(dialog).to_be_hidden()
+    expect(seat.get_by_text("已求助班长")).to_be_visible()
+
+    # the keys of control bar and verdicts are there at the smallest desk, too
+    for key in ("T", "S", "R", "A", "N", "B"):
+        expect(seat.locator("main .verdict kbd").get_by_text(key, exact=True)).to_be_visible()
+    for each in seat.locator(".ctl [data-key]").all():
+        shown = each.evaluate("el => getComputedStyle(el, '::after').content")
+        assert shown == f'"{each.get_attribute("data-key")}"'
+
+
+@pytest.mark.usefixtures("node")
 def test_pass_waits_a_moment_in_which_it_can_be_undone(
     opened: Callable[..., Page], as_staff: Callable[[str], FlaskClient], tmp_path: Path
 ) -> None:

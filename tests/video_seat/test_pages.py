@@ -80,7 +80,7 @@ def test_the_next_one_comes_with_what_was_wrong_the_last_time(as_staff: StaffPag
 
 def test_a_seat_without_anybody_waiting_says_what_to_do(as_staff: StaffPage, node: PretendNode) -> None:
     page = html(as_staff("luwenshan"), "/seat")
-    assert "现在没有人排队" in page and "按 1 上线" in page
+    assert page.count("现在没有人排队") == 1 and "按 1 上线" in page
 
 
 def test_in_a_call_the_page_shows_declared_data_masked_beside_its_proof_and_why_pass_is_locked(
@@ -212,6 +212,8 @@ def test_suspicion_by_form_tells_the_witness_what_the_investor_sees(as_staff: St
         call = talking(session)
     said = judged(as_staff("luwenshan"), node, call, "suspect", sign=["prompted", "other"], words="有人提示")
     assert "周晚晴：已报班长，投资者看到“资料需要进一步核实”" in said
+    (verdict,) = re.findall(r'<span class="pill bad">.{0,200}可疑，报班长</span>', said)
+    assert "#i-flag" in verdict  # not the sign of a rejection
 
 
 @pytest.mark.parametrize("then", ["next", ""])
@@ -309,6 +311,7 @@ def test_what_was_marked_while_nothing_could_be_seen_looks_as_open_as_it_is(
     assert re.findall(r'<i class="(\w*)">', checklist)[:3] == ["ok", "wait", ""]
     first, second = re.findall(r"<li .*?</li>", checklist, re.DOTALL)[:2]
     assert 'class="ok"' in first and "须重问" not in first
+    assert "#i-clock" in first and "#i-player-play" not in first  # nothing plays during a call
     assert 'class="owe"' in second and "投资者关闭摄像头期间，须重问" in second
     (signature,) = re.findall(r'<tr id="field-signature".*?</tr>', html(client, "/seat/parts/facts"), re.DOTALL)
     assert "投资者关闭摄像头期间，须重问" in signature and 'id="tick-signature"' in signature
@@ -357,6 +360,7 @@ def test_once_answered_the_page_asks_for_consent_before_any_picture(as_investor:
     page = html(client, path)
     assert "陆文珊" in page and "F0300127" in page and "我已核对，同意录音录像" in page
     assert re.search(r'class="room" data-room hidden', page)
+    assert re.search(r"/video/decline[^>]*data-confirm-stay", page)  # ending the call is not the filled button
     page = client.post(f"{path}/acknowledge", follow_redirects=True).text
     assert re.search(r"data-consent hidden", page) and not re.search(r"data-room hidden", page)
 

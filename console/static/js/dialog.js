@@ -3,7 +3,8 @@
 export function openDialog(dialog) {
   if (dialog.open) return;
   const before = document.activeElement;
-  dialog.addEventListener("close", () => before?.isConnected && before.focus?.(), { once: true });
+  const back = () => (before?.isConnected ? before : before?.id && document.getElementById(before.id)); // it may have been renewed
+  dialog.addEventListener("close", () => back()?.focus?.(), { once: true });
   dialog.showModal();
   dialog.querySelector("[autofocus]")?.focus();
   dialog.dispatchEvent(new CustomEvent("dialog-opened", { bubbles: true }));
@@ -11,8 +12,9 @@ export function openDialog(dialog) {
 
 export const closeDialog = (dialog, value = "") => dialog.close(value);
 
-/** Ask before something is done. Resolves to true or false. `danger` makes the button red; `label` says what will be done. */
-export function confirmDialog({ title, text = "", label = "确定", cancel = "取消", danger = false }) {
+/** Ask before something is done. Resolves to true or false. `danger` makes the button red, `stay` makes the other
+ * one stand out: going on is the usual; `label` says what will be done. */
+export function confirmDialog({ title, text = "", label = "确定", cancel = "取消", danger = false, stay = false }) {
   const dialog = document.createElement("dialog");
   dialog.className = `dlg${danger ? " bad" : ""}`;
   dialog.setAttribute("role", "alertdialog");
@@ -28,8 +30,8 @@ export function confirmDialog({ title, text = "", label = "确定", cancel = "�
     dialog.append(said);
   }
   const foot = make("div", "dlg-f");
-  const no = button(cancel, "btn", () => dialog.close("no"));
-  const yes = button(label, `btn ${danger ? "btn-danger" : "btn-primary"}`, () => dialog.close("yes"));
+  const no = button(cancel, stay ? "btn btn-primary" : "btn", () => dialog.close("no"));
+  const yes = button(label, `btn ${danger ? "btn-danger" : stay ? "" : "btn-primary"}`, () => dialog.close("yes"));
   foot.append(no, yes);
   dialog.append(foot);
   document.body.append(dialog);
@@ -39,7 +41,7 @@ export function confirmDialog({ title, text = "", label = "确定", cancel = "�
       dialog.remove();
     });
     openDialog(dialog);
-    (danger ? no : yes).focus();
+    (danger || stay ? no : yes).focus();
   });
 }
 
@@ -57,7 +59,7 @@ function button(text, cls, act) {
   return el;
 }
 
-/** Wire the whole document once; also asks before a form with data-confirm is sent (data-confirm-title, -label, -cancel, -danger). */
+/** Wire the whole document once; also asks before a form with data-confirm is sent (data-confirm-title, -label, -cancel, -danger, -stay). */
 export function wireDialogs() {
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-opens]");
@@ -87,6 +89,7 @@ async function askFirst(event) {
     label: given.confirmLabel ?? "确定",
     cancel: given.confirmCancel ?? "取消",
     danger: "confirmDanger" in given,
+    stay: "confirmStay" in given,
   });
   if (!sure) return;
   given.confirmed = "1";

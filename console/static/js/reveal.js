@@ -46,22 +46,25 @@ function build(label) {
   const dialog = document.createElement("dialog");
   dialog.className = "dlg";
   dialog.setAttribute("aria-labelledby", "reveal-t");
-  dialog.innerHTML = `<form method="dialog"><div class="dlg-h"><h2 id="reveal-t"></h2></div>
-    <div class="dlg-b"><div class="fld"><label for="reveal-why">查看事由</label>
-    <input class="inp" id="reveal-why" name="reason" required minlength="4" maxlength="100" autocomplete="off" aria-describedby="reveal-hint reveal-err" autofocus>
+  dialog.innerHTML = `<form method="dialog"><div class="dlg-h"><h2 id="reveal-t" tabindex="-1" autofocus></h2></div>
+    <div class="dlg-b"><div class="fld"><label for="reveal-why">查看事由 <kbd>W</kbd></label>
+    <input class="inp" id="reveal-why" name="reason" required minlength="4" maxlength="100" autocomplete="off" aria-describedby="reveal-hint reveal-err" data-key="W" data-key-label="自己写">
     <p class="err" id="reveal-err" role="alert" hidden><span></span></p>
     <p class="hint" id="reveal-hint">4 到 100 个字。谁、何时、为何查看都会留痕；${SECONDS} 秒后自动隐藏。</p></div><div class="chips"></div></div>
-    <div class="dlg-f"><button class="btn" type="button" data-closes>取消</button><button class="btn btn-primary" type="submit">查看</button></div></form>`;
+    <div class="dlg-f"><button class="btn" type="button" data-closes>取消 <kbd>Esc</kbd></button><button class="btn btn-primary" type="submit" data-key="Ctrl Enter" data-key-label="查看">查看 <kbd>Ctrl Enter</kbd></button></div></form>`;
   dialog.querySelector("h2").textContent = `查看${label}`;
   dialog.querySelector(".dlg-h").prepend(icon("eye"));
   dialog.querySelector(".err").prepend(icon("alert-circle"));
   const why = dialog.querySelector("input");
   dialog.querySelector(".chips").append(
-    ...REASONS.map((reason) => {
+    ...REASONS.map((reason, n) => {
       const chip = document.createElement("button");
       chip.type = "button";
       chip.className = "btn btn-sm";
-      chip.textContent = reason;
+      const key = document.createElement("kbd");
+      key.textContent = chip.dataset.key = String(n + 1);
+      chip.dataset.keyLabel = reason;
+      chip.append(`${reason} `, key);
       chip.addEventListener("click", () => {
         why.value = reason;
         why.focus();

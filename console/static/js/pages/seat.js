@@ -1,6 +1,6 @@
 // 坐席: one page, idle or in a call. The newest page of a witness holds the seat; what changes is fetched again as parts.
 import { Call, State, networkWords } from "../call.js";
-import { agree, now } from "../clock.js";
+import { agree, now, tick } from "../clock.js";
 import { closeDialog, openDialog } from "../dialog.js";
 import { get } from "../http.js";
 import { Line } from "../line.js";
@@ -112,13 +112,17 @@ function stop() {
   openDialog(dialog);
 }
 
+const refused = new Map(); // act → takes its words away: they stand until it is done, or until what was missing is there
+
 /** Ask in the name of this page; what is refused is said. Resolves to null then. */
 async function act(name, payload = {}, options = {}) {
   if (fence === null || lost) return null;
   try {
-    return await live.ask(name, { fence, pressed: moment(), ...payload }, options);
+    const answer = await live.ask(name, { fence, pressed: moment(), ...payload }, options);
+    for (const mended of name === "snapshot" ? [name, "mark"] : [name]) refused.get(mended)?.();
+    return answer;
   } catch (error) {
-    if (!lostBy(error)) toast(error.message, "bad");
+    if (!lostBy(error)) refused.set(name, toast(error.message, "bad"));
     return null;
   }
 }
@@ -164,8 +168,10 @@ function exchange(fresh) {
   const old = document.querySelector(`[data-part="${name}"]`);
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   const stood = standsAt(old);
+  const row = old.contains(document.activeElement) ? document.activeElement.closest("tr, li")?.id : "";
   const scrolled = [...old.querySelectorAll("[data-scrolls]")].map((el) => el.scrollTop);
   old.replaceWith(fresh);
+  tick();
   for (const [n, el] of [...fresh.querySelectorAll("[data-scrolls]")].entries()) el.scrollTop = scrolled[n] ?? 0;
   if (name === "rec") consented();
   if (name === "verdict") {
@@ -176,8 +182,40 @@ function exchange(fresh) {
   if (name === "challenge") towards.challenged(old);
   if (name === "tray") showLatest(stood);
   if (name === "checklist") showCurrent();
-  if (focused) document.getElementById(focused)?.focus();
+  const again = focused && document.getElementById(focused);
+  if (again) again.focus();
+  else if (row) enterRow(document.getElementById(row));
 }
+
+// --- moving by keys: J through the fields, [ and ] through the list; what can be done there has its key then
+
+const ROWS = { fields: ".ftx tbody tr", items: ".chk li" };
+const KEYS_OF_A_ROW = { "[data-flag], .flaw": "I", ".cropimg": "E", ".masked > button": "L" };
+const stood = {}; // the id of the row where one was
+
+function walk(kind, step) {
+  const rows = [...document.querySelectorAll(ROWS[kind])];
+  const here = rows.findIndex((row) => row.id === stood[kind]);
+  const first = Math.max(0, rows.findIndex((row) => row.matches(".dif, .cur")));
+  const row = rows[here < 0 ? first : (here + step + rows.length) % rows.length];
+  if (row) enterRow(row);
+}
+
+function enterRow(row) {
+  row.scrollIntoView({ block: "nearest" });
+  (row.querySelector("button.tk, button.tx") ?? row).focus({ preventScroll: true });
+}
+
+document.addEventListener("focusin", (event) => {
+  const row = event.target.closest(Object.values(ROWS).join());
+  if (!row) return;
+  stood[row.matches(ROWS.fields) ? "fields" : "items"] = row.id;
+  for (const old of document.querySelectorAll("[data-key-here]")) for (const name of ["key", "keyLabel", "keyHere"]) delete old.dataset[name];
+  for (const [which, key] of Object.entries(KEYS_OF_A_ROW)) {
+    const button = row.querySelector(which);
+    if (button) Object.assign(button.dataset, { key, keyLabel: `${button.getAttribute("aria-label")}`, keyHere: "" });
+  }
+});
 
 // --- clicks, wherever the parts are
 
@@ -191,6 +229,7 @@ document.addEventListener("click", (event) => {
   else if ((el = on("[data-choose]"))) choose(el);
   else if ((el = on("[data-mark][data-result=problem]"))) askWhy(el, "question", mark);
   else if ((el = on("[data-mark]"))) mark(el);
+  else if ((el = on("[data-walk]"))) walk(el.dataset.walk, Number(el.dataset.step));
   else if ((el = on("[data-ask]"))) askNow(el.dataset.ask);
   else if ((el = on("a.goto"))) goTo(el, event);
   else if ((el = on("[data-check]"))) check(el.dataset.check, el.dataset.seen, { result: el.dataset.result });
@@ -483,7 +522,9 @@ const moment = () => new Date(now()).toISOString(); // of the key, however long 
 
 async function mark(button, why = {}) {
   const { mark: item, result } = button.dataset;
-  if (await act("mark", { call: session, item, result, at: moment(), ...why })) seen("marked");
+  const made = await act("mark", { call: session, item, result, at: moment(), ...why });
+  if (made) seen("marked");
+  return made;
 }
 
 const checkProblem = (button, why) => check(button.dataset.flag, button.dataset.seen, { result: "problem", ...why });
@@ -529,8 +570,9 @@ function goTo(link, event) {
 
 /** Fields of 信息核验: in order, or not for a reason. `prints`: of what stood there when the button was pressed. */
 async function check(fields, prints, how) {
-  await act("check", { call: session, fields: fields.split(" "), seen: prints.split(" "), at: moment(), ...how });
+  const made = await act("check", { call: session, fields: fields.split(" "), seen: prints.split(" "), at: moment(), ...how });
   seen("checked"); // what is refused because it changed is shown anew
+  return made;
 }
 
 /** Whatever is not in order has a reason of the register (`use`: which ones), and the moment at which it was seen. */
@@ -541,11 +583,11 @@ function askWhy(button, use, then) {
   dialog.querySelector("[data-flag-name]").textContent = button.dataset.title;
   form.reset();
   for (const offer of form.querySelectorAll("[data-use]")) offer.hidden = offer.disabled = offer.dataset.use !== use;
-  form.onsubmit = (event) => {
+  form.onsubmit = async (event) => {
     event.preventDefault();
-    closeDialog(dialog);
     const reason = form.querySelector("[name=reason]:checked").value;
-    then(button, { reason, words: form["flag-words"].value.trim(), at });
+    const fresh = document.getElementById(button.id) ?? button; // the page may show something newer by now
+    if (await then(fresh, { reason, words: form["flag-words"].value.trim(), at })) closeDialog(dialog); // what is refused stays to be put right
   };
   openDialog(dialog);
 }
@@ -606,8 +648,20 @@ if (session) {
   const sheet = document.querySelector("#reject");
   wireRejection(sheet);
   const helping = document.querySelector("#help form");
-  helping.addEventListener("submit", async () => {
-    if (await act("ask_help", { call: session, reason: helping.why.value.trim() })) toast("已求助班长，通话照常继续。", "ok");
+  const said = document.querySelector("#help-said");
+  helping.addEventListener("submit", async (event) => {
+    event.preventDefault(); // what is refused stays to be put right
+    try {
+      await live.ask("ask_help", { fence, pressed: moment(), call: session, reason: helping.why.value.trim() });
+    } catch (error) {
+      said.textContent = error.message;
+      said.hidden = lostBy(error);
+      return helping.why.focus();
+    }
+    helping.reset();
+    said.hidden = true;
+    closeDialog(helping.closest("dialog"));
+    toast("已求助班长，通话照常继续。", "ok");
     refresh("help");
   });
   const noted = document.querySelector("#note-text");
