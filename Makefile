@@ -9,7 +9,7 @@ BENCH_ARGS ?=
 # The suite starts some two hundred processes; each would compile the house again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test story soak bench-media bench-queue bench-fanout lint assets shots doctor clean
+.PHONY: help run test story soak bench-media bench-queue bench-review bench-fanout lint assets shots doctor clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -38,6 +38,9 @@ bench-queue: .venv/.dev  ## what a claim and a look at one's place cost with 100
 
 bench-fanout: .venv/.dev  ## what it costs to tell 5,000 and 10,000 waiting browsers of a change; some four minutes
 	$(BIN)/python -m bench.fanout $(BENCH_ARGS)
+
+bench-review: .venv/.dev  ## what 复核 costs with a million cases decided before; three minutes
+	$(BIN)/python -m bench.review $(BENCH_ARGS)
 
 shots: .venv/.dev assets  ## a picture of every screen, in out/shots
 	$(BIN)/python -m tests.browser --install

@@ -101,7 +101,7 @@ class Signature(Base):
 
     __tablename__ = "signatures"
     id: Mapped[int] = mapped_column(primary_key=True)
-    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("agreement_versions.id"))
     certificate_id: Mapped[int] = mapped_column(ForeignKey("certificates.id"))
     nonce: Mapped[str] = mapped_column(String(43), unique=True)

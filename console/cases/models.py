@@ -48,7 +48,7 @@ class Case(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     case_no: Mapped[str] = mapped_column(String(20), unique=True)
     business_code: Mapped[str] = mapped_column(String(40))
-    investor_id: Mapped[int] = mapped_column(ForeignKey("investors.id"))
+    investor_id: Mapped[int] = mapped_column(ForeignKey("investors.id"), index=True)
     branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
     status: Mapped[Status] = mapped_column(default=Status.WITH_INVESTOR)
     known_facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -115,7 +115,7 @@ class StepDone(Base):
 
     __tablename__ = "case_steps"
     id: Mapped[int] = mapped_column(primary_key=True)
-    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
     step: Mapped[str] = mapped_column(String(40))
     content: Mapped[Any] = mapped_column(EncryptedJSON("case_step.content"), nullable=True)
     by: Mapped[str] = mapped_column(String(40))
@@ -193,7 +193,7 @@ class Rejection(Base):
 
     __tablename__ = "rejections"
     id: Mapped[int] = mapped_column(primary_key=True)
-    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
     desk: Mapped[str] = mapped_column(String(20))
     by: Mapped[str] = mapped_column(String(40))
     at: Mapped[datetime]
@@ -208,7 +208,7 @@ class RejectionReason(Base):
 
     __tablename__ = "rejection_reasons"
     id: Mapped[int] = mapped_column(primary_key=True)
-    rejection_id: Mapped[int] = mapped_column(ForeignKey("rejections.id"))
+    rejection_id: Mapped[int] = mapped_column(ForeignKey("rejections.id"), index=True)
     code: Mapped[str] = mapped_column(String(40))
     step: Mapped[str] = mapped_column(String(40))
     title: Mapped[str] = mapped_column(String(60))

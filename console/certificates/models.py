@@ -17,7 +17,7 @@ class Certificate(Base):
     __tablename__ = "certificates"
     id: Mapped[int] = mapped_column(primary_key=True)
     investor_id: Mapped[int] = mapped_column(ForeignKey("investors.id"), index=True)
-    case_id: Mapped[int | None] = mapped_column(ForeignKey("cases.id"))
+    case_id: Mapped[int | None] = mapped_column(ForeignKey("cases.id"), index=True)
     serial: Mapped[str] = mapped_column(String(40), unique=True)
     der: Mapped[bytes] = mapped_column(LargeBinary)
     key_sha256: Mapped[str] = mapped_column(String(64), unique=True)

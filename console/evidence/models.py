@@ -79,7 +79,7 @@ class Evidence(Base):
     case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
     kind: Mapped[Kind]
     variant: Mapped[Variant] = mapped_column(default=Variant.ORIGINAL)
-    of_id: Mapped[int | None] = mapped_column(ForeignKey("evidence.id"))
+    of_id: Mapped[int | None] = mapped_column(ForeignKey("evidence.id"), index=True)
     state: Mapped[State] = mapped_column(default=State.READY)
     problem: Mapped[str | None] = mapped_column(String(40))
     warnings: Mapped[list[str]] = mapped_column(default=list)

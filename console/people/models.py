@@ -214,7 +214,7 @@ class BankCard(Base):
 
     __tablename__ = "bank_cards"
     id: Mapped[int] = mapped_column(primary_key=True)
-    investor_id: Mapped[int] = mapped_column(ForeignKey("investors.id"))
+    investor_id: Mapped[int] = mapped_column(ForeignKey("investors.id"), index=True)
     bank: Mapped[str] = mapped_column(String(40))
     number: Mapped[str] = mapped_column(EncryptedText("bank_card.number"))
     number_index: Mapped[str] = mapped_column(String(32))

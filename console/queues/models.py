@@ -57,7 +57,7 @@ class Ticket(Base):
     __tablename__ = "tickets"
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_no: Mapped[str] = mapped_column(String(8))
-    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
     branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
     state: Mapped[TicketState] = mapped_column(default=TicketState.WAITING)
     priority: Mapped[Priority] = mapped_column(default=Priority.NORMAL)

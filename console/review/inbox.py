@@ -17,6 +17,7 @@ from console.cases.models import Case
 from console.db import UtcDateTime
 from console.local_time import midnight
 from console.people.models import Branch, Investor, Staff
+from console.rows import spelled_out
 from console.video_seat.models import VideoSession, was_witnessed_by
 
 from .independence import tie_of
@@ -215,10 +216,12 @@ def _telling() -> Select[Any]:
 
 
 def counts(session: Session, staff: Staff, at: datetime) -> dict[View, int]:
-    """How many tasks each view has for this person."""
-    columns = [func.count().filter(_of_view(view, staff, at)) for view in View]
-    row = session.execute(select(*columns).select_from(ReviewTask).where(_may_take(staff))).one()
-    return dict(zip(View, row, strict=True))
+    """How many tasks each view has for this person. Two looks, each into an index: what was decided in all the years is not read."""
+    open_ones = [view for view in View if view is not View.DONE_TODAY]
+    columns = [func.count().filter(_of_view(view, staff, at)) for view in open_ones]
+    row = session.execute(select(*columns).select_from(ReviewTask).where(_may_take(staff), _live())).one()
+    done = select(func.count()).select_from(ReviewTask).where(_may_take(staff), _of_view(View.DONE_TODAY, staff, at))
+    return dict(zip(open_ones, row, strict=True)) | {View.DONE_TODAY: session.scalar(done) or 0}
 
 
 def counts_of(session: Session, staff: Staff, kept: Sequence[Filters], at: datetime) -> list[int]:
@@ -326,7 +329,7 @@ def _of_view(view: View, staff: Staff, at: datetime) -> ColumnElement[bool]:
     if view is View.ASSIGNED:
         return and_(_live(), ReviewTask.assignee_id == staff.id)
     if view is View.MINE:
-        return and_(_is_held(at), ReviewTask.reviewer_id == staff.id)
+        return and_(_live(), _is_held(at), ReviewTask.reviewer_id == staff.id)
     if view is View.SOON:
         return and_(_live(), ReviewTask.due_at > at, ReviewTask.due_at <= at + SOON)
     if view is View.OVERDUE:
@@ -339,7 +342,7 @@ def _of_view(view: View, staff: Staff, at: datetime) -> ColumnElement[bool]:
 
 
 def _live() -> ColumnElement[bool]:
-    return ReviewTask.state != TaskState.DONE
+    return ~spelled_out(ReviewTask.state, TaskState.DONE)
 
 
 def _is_held(at: datetime) -> ColumnElement[bool]:

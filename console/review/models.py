@@ -38,7 +38,7 @@ class ReviewTask(Base):
 
     __tablename__ = "review_tasks"
     id: Mapped[int] = mapped_column(primary_key=True)
-    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
     branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"))
     state: Mapped[TaskState] = mapped_column(default=TaskState.OPEN)
     submission: Mapped[int] = mapped_column(default=1)

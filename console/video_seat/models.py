@@ -172,8 +172,8 @@ class VideoSession(Base):
     __tablename__ = "video_sessions"
     id: Mapped[int] = mapped_column(primary_key=True)
     session_no: Mapped[str] = mapped_column(String(32), unique=True)
-    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
-    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), index=True)
     witness_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
     witness_person: Mapped[str] = mapped_column(String(40))
     node: Mapped[str | None] = mapped_column(String(60))
