@@ -56,8 +56,9 @@ def export() -> Response:
     kind, wanted = request.form.get("format", ""), request.form.getlist("case")
     if kind not in spreadsheets.TYPES or len(wanted) > MANY:
         raise BadPayload
-    with transaction() as session:
+    with reading() as session:
         ids = inbox.numbers(session, staff, filters, now, wanted)
+    with transaction() as session:
         _note(session, staff, filters, kind, len(ids), len(wanted))
     rows = batches(ids, now)
     if kind == "csv":

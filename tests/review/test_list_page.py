@@ -1,6 +1,5 @@
 """复核任务 in a real browser: chosen, handed out and set aside by keys; what others do moves neither the cursor nor the selection."""
 
-import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,9 +18,11 @@ from console.review import handing, service
 from console.review.models import ReviewTask
 from tests.browser import launch_options
 from tests.review.given import case_in_review, many
+from tests.stories import stage
 from tests.world import staff_named, stamp
 
 NOW = datetime.now(UTC)
+pictures = stage.pictures  # with --keep-pictures
 
 
 @pytest.fixture
@@ -60,24 +61,21 @@ def page(app: Flask, as_staff, numbers: list[str]) -> Iterator[Page]:
     server.shutdown()
 
 
-def shot(page: Page, name: str) -> None:
-    if where := os.environ.get("LIST_SHOTS"):
-        page.screenshot(path=f"{where}/{name}.png")
-
-
 def row(page: Page, number: str):
     return page.locator(f"tr[data-case='{number}']")
 
 
-def test_by_keys_alone_tasks_are_chosen_assigned_and_set_aside(page: Page, numbers: list[str]) -> None:
+def test_by_keys_alone_tasks_are_chosen_assigned_and_set_aside(
+    page: Page, numbers: list[str], pictures: stage.Pictures
+) -> None:
     page.keyboard.press("x")
     page.keyboard.press("j")
     page.keyboard.press("x")
     expect(page.locator("[data-chosen-count]")).to_have_text("已选 2 件")
-    shot(page, "chosen")
+    pictures.take(page, "chosen")
     page.keyboard.press("g")
     page.locator("#assign-staff").select_option(label="秦朗　qinlang")
-    shot(page, "assign")
+    pictures.take(page, "assign")
     page.keyboard.press("Control+Enter")
     expect(row(page, numbers[0])).to_contain_text("已指派给 秦朗")
     expect(row(page, numbers[1])).to_contain_text("已指派给 秦朗")
@@ -86,17 +84,17 @@ def test_by_keys_alone_tasks_are_chosen_assigned_and_set_aside(page: Page, numbe
 
     page.keyboard.press("x")
     page.keyboard.press("s")
-    shot(page, "snooze")
+    pictures.take(page, "snooze")
     page.get_by_label("原因").fill("等投资者补件")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("heading", name="办成 0 件，1 件没有办成")).to_be_visible()
     expect(page.locator("[data-failed]")).to_contain_text("已指派给 秦朗")
-    shot(page, "outcome")
+    pictures.take(page, "outcome")
     page.keyboard.press("Escape")
     expect(page.locator("[data-chosen-count]")).to_have_text("已选 1 件")  # what failed stays chosen
 
 
-def test_set_aside_it_is_gone_and_comes_back_by_a_key(page: Page, numbers: list[str]) -> None:
+def test_set_aside_it_is_gone_and_comes_back_by_a_key(page: Page, numbers: list[str], pictures: stage.Pictures) -> None:
     page.keyboard.press("x")
     page.keyboard.press("s")
     page.get_by_label("原因").fill("等投资者补件")
@@ -104,7 +102,7 @@ def test_set_aside_it_is_gone_and_comes_back_by_a_key(page: Page, numbers: list[
     expect(row(page, numbers[0])).to_have_count(0)
     page.get_by_role("link", name="暂缓").click()
     expect(row(page, numbers[0])).to_contain_text("暂缓到")
-    shot(page, "snoozed")
+    pictures.take(page, "snoozed")
     page.keyboard.press("x")
     page.keyboard.press("w")
     expect(row(page, numbers[0])).to_have_count(0)
@@ -112,10 +110,12 @@ def test_set_aside_it_is_gone_and_comes_back_by_a_key(page: Page, numbers: list[
         assert session.query(ReviewTask).filter(ReviewTask.snoozed_until.is_not(None)).count() == 0
 
 
-def test_the_list_is_exported_with_progress_and_an_export_can_be_ended(page: Page, numbers: list[str]) -> None:
+def test_the_list_is_exported_with_progress_and_an_export_can_be_ended(
+    page: Page, numbers: list[str], pictures: stage.Pictures
+) -> None:
     with page.expect_download() as download:
         page.keyboard.press("e")
-        shot(page, "export")
+        pictures.take(page, "export")
         page.keyboard.press("Control+Enter")
     assert download.value.suggested_filename.endswith(".xlsx")
     sheet = load_workbook(BytesIO(download.value.path().read_bytes()))["复核任务"]
@@ -129,23 +129,25 @@ def test_the_list_is_exported_with_progress_and_an_export_can_be_ended(page: Pag
     page.get_by_label("CSV").check()
     page.keyboard.press("Control+Enter")
     expect(page.locator("[data-so-far]")).to_contain_text("共 40002 件")
-    shot(page, "exporting")
+    pictures.take(page, "exporting")
     page.get_by_role("button", name="取消").click()
     expect(page.locator(".toasts")).to_contain_text("已取消导出")
     expect(page.locator("#export")).to_be_hidden()
 
 
-def test_filters_are_saved_as_a_tab_and_the_tab_is_deleted_by_keys(page: Page, numbers: list[str]) -> None:
+def test_filters_are_saved_as_a_tab_and_the_tab_is_deleted_by_keys(
+    page: Page, numbers: list[str], pictures: stage.Pictures
+) -> None:
     page.locator("select[name=state]").select_option("free")
     page.wait_for_url("**/review?*state=free*")
     expect(page.locator("[data-export=all]")).to_be_enabled()
     page.keyboard.press("v")
     page.get_by_label("名称").fill("没人领的")
-    shot(page, "save-view")
+    pictures.take(page, "save-view")
     page.keyboard.press("Control+Enter")
     tab = page.locator(".tab[aria-current]")
     expect(tab).to_contain_text("没人领的")
-    shot(page, "saved")
+    pictures.take(page, "saved")
     page.keyboard.press("v")
     page.get_by_role("button", name="删除视图").press("Enter")
     expect(page.get_by_role("link", name="没人领的")).to_have_count(0)
