@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from console import db
 from console.config import Settings
 from console.people.models import SignIn
 from console.supervisor import web_answers, with_free_port
+from tests.review.given import many
 from tests.servers import ends_with_us
 from tests.world import staff_named
 
@@ -202,6 +204,43 @@ def test_a_sign_in_that_ends_anywhere_closes_its_sockets(world: Settings, tmp_pa
             session.query(SignIn).one().ended_at = datetime.now(UTC)
         assert socket.recv() == "41/review,"
         socket.shutdown()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.databases("postgresql")
+def test_a_long_export_is_sent_while_it_is_made_and_others_are_served_meanwhile(
+    world: Settings, tmp_path: Path, redis_url: str
+) -> None:
+    with db.transaction() as session:
+        staff = staff_named(session, "qinlang")
+        ends = datetime.now(UTC) + timedelta(hours=1)
+        session.add(SignIn(token="t", staff_id=staff.id, started_at=datetime.now(UTC), expires_at=ends))
+    many(20_000)
+    settings = with_free_port(replace(world, redis_url=redis_url, port=0))
+    process = start_web(settings)
+    try:
+        cookie = f"desk={cookie_with({'sign_in': 't'}, settings)}"
+        page = http.client.HTTPConnection("127.0.0.1", settings.port, timeout=SOON)
+        page.request("GET", "/review", headers={"Cookie": cookie})
+        answer = page.getresponse()
+        token = re.search(r'name="csrf-token" content="([^"]+)"', answer.read().decode())[1]
+        cookie = answer.getheader("Set-Cookie", cookie).partition(";")[0]
+        wanted = {"Cookie": cookie, "X-CSRFToken": token, "Content-Type": "application/x-www-form-urlencoded"}
+        page.request("POST", "/review/export", "format=csv", wanted)
+        export = page.getresponse()
+        assert (export.status, export.getheader("X-Total")) == (200, "20000")
+        rows: list[bytes] = []
+        reading = threading.Thread(target=lambda: rows.extend(export))
+        reading.start()
+        meanwhile = 0
+        while reading.is_alive():
+            assert get(settings.port, "/healthz")[0] == 200
+            meanwhile += 1
+        page.close()
+        assert len(rows) == 20_001
+        assert meanwhile >= 5
     finally:
         process.kill()
         process.wait()
