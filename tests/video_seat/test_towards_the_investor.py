@@ -85,6 +85,10 @@ def test_both_pages_show_the_question_that_is_asked_again(witness: Open, investo
     assert asked["cue"] in seat.client.get("/seat/parts/script").text
     seat.act("ask", call=call, item="id_original")
     assert page.heard("call") == []
+    seat.act("ask_digits", call=call, id="digits-001")
+    script = seat.client.get("/seat/parts/script").text
+    assert asked["cue"] not in script and "投资者屏幕上显示：口令" in script
+    seat.act("judge_digits", call=call, id="digits-001", right=True)
     seat.act("mark", call=call, item="recording_agreed", result="ok")
     assert page.ask("call_state")["cue"] == before["cue"]
     assert seat.act("ask", call=call, item="nothing")["code"] == "unknown_item"

@@ -75,7 +75,7 @@ export class Towards {
     }
     clearTimeout(this.lapses);
     const left = Number($("[data-part=challenge]")?.dataset.left);
-    if (left > 0) this.lapses = setTimeout(() => this.refresh("challenge", "verdict"), 1000 * left + 500);
+    if (left > 0) this.lapses = setTimeout(() => this.refresh("challenge", "verdict", "script"), 1000 * left + 500);
   }
 
   #pressed(event) {

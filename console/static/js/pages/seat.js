@@ -329,6 +329,7 @@ function startCall() {
     ontrouble: (text) => toast(text, "wait"),
     ...towards.wishes,
   });
+  document.querySelector("[data-peer] video").addEventListener("playing", () => say("")); // seen before it is counted
   towards.call = call;
   call.start().catch((error) => toast(`${error.message}${error.fix ? `。${error.fix}` : ""}`, "bad"));
 }
@@ -441,7 +442,7 @@ function heardOfCall(pushed) {
   } else if (pushed.event in SHOWN_IN) seen(pushed.event);
   else if (pushed.event === "switched") towards.told(pushed);
   else if (pushed.event === "text") refresh("said");
-  else if (pushed.event === "challenge") refresh("challenge", "verdict");
+  else if (pushed.event === "challenge") refresh("challenge", "verdict", "script");
   else if (pushed.event === "ended" && !leaving) location.assign("/seat");
 }
 
