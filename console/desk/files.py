@@ -14,6 +14,7 @@ from console.evidence.models import Evidence, State, Variant
 from console.problem import Problem
 from console.vault import VaultError
 
+from . import reveal
 from .pictures import clean_copy
 from .views import bp
 
@@ -30,7 +31,11 @@ class EvidenceDamaged(Problem):
 def evidence(public_id: str) -> Response:
     """``variant``: ``original`` (staff only), ``cropped`` (the default: what people look at) or ``thumb``."""
     with reading() as session:
-        found = _variant(evidence_or_404(session, public_id), request.args.get("variant", Variant.CROPPED.value))
+        original = evidence_or_404(session, public_id)
+        found = _variant(original, request.args.get("variant", Variant.CROPPED.value))
+        looked = found.variant is not Variant.THUMB and reveal.tells(session, original)
+    if looked:
+        reveal.note_look(public_id)
     try:
         if found.variant is Variant.ORIGINAL and found.media_type.startswith("image/"):
             answer = _whole(runtime.offload(clean_copy, service.clear_bytes(found)), "image/jpeg")

@@ -1,19 +1,24 @@
 """查看完整信息: masked data in full, for a reason, and the trail says who saw what and why (G3)."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from flask import Response, jsonify
 from flask_wtf import FlaskForm
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
-from console.access import case_or_404, staff_only, stamp
-from console.cases.models import Case
-from console.cases.trail import Happening, note
+from console.access import case_or_404, evidence_or_404, me, staff_only, stamp
+from console.cases.models import Case, CaseEvent
+from console.cases.trail import Happening, hold, note
 from console.db import transaction
+from console.evidence.models import Evidence, Kind
 from console.people.models import Role
 from console.problem import Problem
+from console.video_seat.service import is_talking_to
 
 from .views import bp
 
@@ -69,3 +74,37 @@ def card(case: Case, position: str) -> str:
     if not position.isdecimal() or int(position) >= len(numbers):
         raise NotFound
     return numbers[int(position)]
+
+
+# --- photos: the card shows in full what is masked beside it
+
+CARDS = frozenset({Kind.ID_FRONT, Kind.BANK_CARD})
+LOOKING = "核对证件照片"
+ONE_LOOK = timedelta(minutes=30)  # in which the same person looks at a photo once
+
+
+def tells(session: Session, photo: Evidence) -> bool:
+    """Whether showing it to who asks is written into the trail: to staff, outside of a running call of theirs with this case, and
+    not told of a moment ago.
+    """
+    staff = me().staff
+    if staff is None or photo.kind not in CARDS or is_talking_to(staff, photo.case):
+        return False
+    now = stamp()
+    since = select(CaseEvent).where(
+        CaseEvent.case_id == photo.case_id,
+        CaseEvent.action == Happening.DATA_REVEALED,
+        CaseEvent.by == now.by,
+        CaseEvent.at > now.at - ONE_LOOK,
+    )
+    return not any(line.detail.get("evidence") == photo.public_id for line in session.scalars(since))
+
+
+def note_look(public_id: str) -> None:
+    """Two at the same time are told of once: the case is held."""
+    with transaction() as session:
+        photo = evidence_or_404(session, public_id)
+        hold(photo.case)
+        if tells(session, photo):
+            told = {"field": f"photo:{photo.kind.value}", "evidence": public_id, "why": LOOKING}
+            note(photo.case, Happening.DATA_REVEALED, stamp(), **told)

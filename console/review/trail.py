@@ -203,6 +203,8 @@ def _minute(at: str) -> str:
 def field_title(key: str) -> str:
     """A field of 信息核验, or one that can be revealed in full."""
     name, _, number = key.partition(":")
+    if name == "photo":
+        return f"{KIND_TITLES[Kind(number)]}照片"
     title = facts.TITLES.get(name) or REVEALED.get(name, key)
     return f"{title} {int(number) + 1}" if name == "card" and number.isdigit() else title
 

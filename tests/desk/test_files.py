@@ -4,6 +4,8 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
+from console.cases.models import CaseEvent
+from console.cases.trail import Happening
 from console.config import Settings
 from console.db import reading, transaction
 from console.evidence import service as evidence
@@ -142,3 +144,22 @@ def test_a_file_that_was_altered_is_said_to_be_damaged(as_staff, keep, world):
     path.write_bytes(body)
     answer = as_staff("qinlang").get(f"/evidence/{snapshot}", headers={"Accept": "application/json"})
     assert (answer.status_code, answer.json["code"]) == (500, "evidence_damaged")
+
+
+def test_staff_who_see_a_whole_card_outside_of_their_call_stand_in_the_trail_once(as_staff, as_investor, keep) -> None:
+    card = keep(Kind.ID_FRONT, photograph(), "image/jpeg")
+    keep(Kind.ID_FRONT, photograph("blue"), "image/jpeg", of=card, variant=Variant.THUMB)
+
+    def looks() -> list[dict[str, str]]:
+        with reading() as session:
+            return [e.detail for e in session.query(CaseEvent).filter_by(action=Happening.DATA_REVEALED)]
+
+    qinlang = as_staff("qinlang")
+    assert qinlang.get(f"/evidence/{card}?variant=thumb").status_code == 200
+    assert as_investor("周晚晴").get(f"/evidence/{card}").status_code == 200
+    assert looks() == []
+    for _ in range(2):
+        assert qinlang.get(f"/evidence/{card}").status_code == 200
+    assert looks() == [{"field": "photo:id_front", "evidence": card, "why": "核对证件照片"}]
+    as_staff("fangyi").get(f"/evidence/{card}")
+    assert len(looks()) == 2
