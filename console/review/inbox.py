@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, false, func, literal, select, tuple_
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from console.businesses import BUSINESSES
@@ -226,12 +226,14 @@ def counts(session: Session, staff: Staff, at: datetime) -> dict[View, int]:
 
 def counts_of(session: Session, staff: Staff, kept: Sequence[Filters], at: datetime) -> list[int]:
     """How many tasks each of these filters leaves for this person."""
-    if not kept:
-        return []
-    columns = [func.count().filter(*_conditions(filters, staff, at)) for filters in kept]
-    live_or_today = or_(_live(), ReviewTask.decided_at >= midnight(at))
-    query = select(*columns).select_from(ReviewTask).join(ReviewTask.case).where(_may_take(staff), live_or_today)
-    return list(session.execute(query).one())
+    found: dict[Filters, int] = {}
+    for base, done in ((_live(), False), (_of_view(View.DONE_TODAY, staff, at), True)):  # two looks, as in `counts`
+        those = [filters for filters in kept if (filters.view is View.DONE_TODAY) is done]
+        if those:
+            columns = [func.count().filter(*_conditions(filters, staff, at)) for filters in those]
+            query = select(*columns).select_from(ReviewTask).join(ReviewTask.case).where(_may_take(staff), base)
+            found.update(zip(those, session.execute(query).one(), strict=True))
+    return [found[filters] for filters in kept]
 
 
 def next_free(session: Session, staff: Staff, at: datetime) -> ReviewTask | None:
