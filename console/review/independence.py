@@ -48,6 +48,11 @@ class NothingToWaive(Problem):
     text = "此受理单当前没有待复核的任务，可能已被处理。请刷新。"
 
 
+class MakersWord(Problem):
+    status, code = 409, "makers_word"
+    text = "您参与过此单见证，不能决定由谁复核。请由另一位班长授权。"
+
+
 class NoReason(Problem):
     status, code = 422, "no_reason"
     text = "请填写授权理由，4 到 200 个字。理由会写入留痕。"
@@ -71,10 +76,12 @@ def tie_of(session: Session, task: ReviewTask, staff: Staff, at: datetime) -> Ti
 def waive(session: Session, task: ReviewTask | None, supervisor: Staff, why: str, stamp: Stamp) -> None:
     """班长授权: whoever is not independent may take this task, but for the supervisor; the last word counts.
 
-    Raises NothingToWaive, NoReason.
+    Raises NothingToWaive, MakersWord, NoReason.
     """
     if task is None:
         raise NothingToWaive
+    if session.scalar(select(was_witnessed_by(task.case_id, supervisor.person))):
+        raise MakersWord
     if not 4 <= len(why.strip()) <= 200:
         raise NoReason
     task.waived_by_id, task.waived_why = supervisor.id, why.strip()

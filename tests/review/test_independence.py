@@ -113,6 +113,13 @@ def test_nobody_lets_themselves(session, colleague):
         service.claim(session, case, fangyi, hand(fangyi))
 
 
+def test_who_witnessed_a_case_does_not_say_who_reviews_it(session):
+    fangyi = staff_named(session, "fangyi")
+    case = case_in_review(session, witness="fangyi")
+    with pytest.raises(independence.MakersWord):
+        waive(session, service.live_task(session, case), fangyi, "没有别人了", hand(fangyi))
+
+
 def test_having_witnessed_a_case_is_never_waived(session, qinlang):
     case, fangyi = case_in_review(session), staff_named(session, "fangyi")
     waive(session, service.live_task(session, case), fangyi, "没有别人了", hand(fangyi))
