@@ -32,6 +32,7 @@ from console import (
     live,
     models,
     portal,
+    quality,
     reactions,
     review,
     runtime,
@@ -85,6 +86,7 @@ def open_house(settings: Settings) -> redis.Redis:
     jobs.connect(client)
     review.listen()
     counter.listen()
+    quality.listen(settings.blind_share)
     return client
 
 
@@ -106,7 +108,7 @@ def create_app(settings: Settings, *, many_processes: bool = True) -> Flask:
     access.csrf.init_app(app)
     access.guard(app)
     register_filters(app)
-    for part in (static_files, desk, portal, video_seat, board, review, counter, dossier, agreements, admin):
+    for part in (static_files, desk, portal, video_seat, board, review, counter, dossier, quality, agreements, admin):
         part.register(app)
     _answer_problems(app)
     _add_headers(app, settings)

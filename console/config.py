@@ -125,6 +125,7 @@ class Settings:
     walk_in_share: int = 50
     staff_session: timedelta = timedelta(hours=12)
     investor_session: timedelta = timedelta(hours=2)
+    blind_share: int = 5
     demo: bool = False
     log_level: str = "INFO"
 
@@ -171,6 +172,7 @@ class Settings:
             walk_in_share=_number(environ, "CONSOLE_WALK_IN_SHARE", 50, 0, 100),
             staff_session=timedelta(minutes=_number(environ, "CONSOLE_STAFF_SESSION", 720, 1, 7 * 24 * 60)),
             investor_session=timedelta(minutes=_number(environ, "CONSOLE_INVESTOR_SESSION", 120, 1, 7 * 24 * 60)),
+            blind_share=_number(environ, "CONSOLE_BLIND_SHARE", 5, 0, 100),
             demo=(environ.get("CONSOLE_DEMO") or "0").lower() in ("1", "true", "yes", "on"),
             log_level=_one_of(environ, "CONSOLE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         )
@@ -213,6 +215,7 @@ class Settings:
             "CONSOLE_RED_MINUTES": str(self.red_minutes),
             "CONSOLE_STAFF_SESSION": str(int(self.staff_session.total_seconds() // 60)),
             "CONSOLE_INVESTOR_SESSION": str(int(self.investor_session.total_seconds() // 60)),
+            "CONSOLE_BLIND_SHARE": str(self.blind_share),
             "CONSOLE_DEMO": "1" if self.demo else "0",
             "CONSOLE_LOG_LEVEL": self.log_level,
         }

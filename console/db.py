@@ -98,6 +98,9 @@ class Cursor(psycopg.Cursor[Any]):
         return Columns(find, result.nfields) if result and result.nfields else find()
 
 
+AS_OF = "as_of"
+"""In a session's info: a time; evidence, signatures and calls are then read as they counted at it (quality)."""
+
 _sessions = sessionmaker(class_=Session, expire_on_commit=False)
 _engines: dict[str, Engine] = {}
 _known: dict[str, Engine] = {}  # closed ones too: opened again, they still know the statements they compiled

@@ -6,6 +6,7 @@ from console.certificates import models as certificates
 from console.counter import models as counter
 from console.evidence import models as evidence
 from console.people import models as people
+from console.quality import models as quality
 from console.queues import models as queues
 from console.queues import promises
 from console.review import models as review
@@ -19,6 +20,7 @@ __all__ = [
     "evidence",
     "people",
     "promises",
+    "quality",
     "queues",
     "review",
     "video_seat",

@@ -116,6 +116,31 @@ def witnesses(dialect: str) -> list[str]:
     return [statement for rule in rules for statement in _refusing(dialect, *rule)]
 
 
+OWN_WORK = (  # a second reviewer has had no part in the case
+    "NEW.reviewer_person IS NOT NULL AND (NEW.reviewer_person = NEW.first_person"
+    " OR EXISTS (SELECT 1 FROM review_tasks r WHERE r.case_id = NEW.case_id AND r.decision IS NOT NULL"
+    " AND r.reviewer_person = NEW.reviewer_person)"
+    " OR EXISTS (SELECT 1 FROM video_sessions v WHERE v.case_id = NEW.case_id AND v.witness_person = NEW.reviewer_person)"
+    " OR EXISTS (SELECT 1 FROM take_overs t JOIN video_sessions v ON v.id = t.session_id"
+    " WHERE v.case_id = NEW.case_id AND t.from_person = NEW.reviewer_person))"
+)
+
+
+def second_looks(dialect: str) -> list[str]:
+    """Whoever looks a second time had no part in the case; what was said then stays."""
+    return [
+        *_refusing(dialect, "second_looks_four_eyes", "second_looks", "INSERT OR UPDATE", OWN_WORK, "maker is checker"),
+        *_refusing(
+            dialect,
+            "second_looks_kept",
+            "second_looks",
+            "UPDATE",
+            "OLD.decided_at IS NOT NULL",
+            "a second look is decided once",
+        ),
+    ]
+
+
 def _refusing(dialect: str, name: str, table: str, verbs: str, when: str, why: str) -> list[str]:
     if dialect == "sqlite":
         return [

@@ -99,6 +99,7 @@ RAIL = (
     Place(
         "counter", "报送", "building-bank", "counter.deliveries", (Role.REVIEWER, Role.SUPERVISOR), "counter.waiting"
     ),
+    Place("quality", "质量", "chart-dots", "quality.index", (Role.REVIEWER, Role.SUPERVISOR, Role.ADMIN)),
     Place("agreements", "协议", "file-text", "agreements.index", (Role.ADMIN,)),
     Place("registers", "登记", "database", "admin.index", (Role.ADMIN,)),
 )

@@ -67,6 +67,10 @@ ROUTES: dict[str, object] = {
     "review.assign": {SUPERVISOR},
     "counter.deliveries counter.waiting counter.again": COUNTER,
     "dossier.export": COUNTER,
+    "quality.index": {REVIEWER, SUPERVISOR, ADMIN},
+    "quality.waiting quality.look quality.claim quality.renew quality.release quality.approve quality.reject": COUNTER,
+    "quality.compare": {SUPERVISOR},
+    "quality.figures quality.export": {SUPERVISOR, ADMIN},
     "review.waive": {SUPERVISOR},
     "agreements.index agreements.publish": {ADMIN},
     "agreements.version": EVERY_STAFF,
@@ -178,6 +182,7 @@ def objects(world: Settings) -> dict[str, str]:
             "filename": "admin/js/helpers.js",
             "export_type": "csv",
             "version": "0",
+            "submission": "1",
         }
 
 

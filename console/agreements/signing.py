@@ -24,6 +24,7 @@ from console.cases.trail import Happening, hold, note
 from console.cases.transitions import StaleStep
 from console.certificates import service as certificates
 from console.certificates.models import Certificate
+from console.db import AS_OF
 from console.problem import Problem
 from console.stamp import Stamp
 
@@ -100,12 +101,15 @@ def signatures_of(session: Session, case: Case) -> list[Signature]:
 
 
 def signatures_that_count(session: Session, case: Case) -> list[Signature]:
-    """Made since signing was last reopened, and not superseded by a later one."""
-    since = reopened_at(case)
+    """Made since signing was last reopened, and not superseded by a later one; AS_OF a time: those that counted at it."""
+    since, at = reopened_at(case), session.info.get(AS_OF)
     return [
         each
         for each in signatures_of(session, case)
-        if each.signed_at is not None and each.superseded_at is None and (since is None or each.signed_at > since)
+        if each.signed_at is not None
+        and (each.superseded_at is None or (at is not None and each.superseded_at > at))
+        and (since is None or each.signed_at > since)
+        and (at is None or each.signed_at <= at)
     ]
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from sqlalchemy import event, select
+from sqlalchemy import ColumnElement, and_, event, or_, select
 from sqlalchemy.orm import Session
 
 from console import runtime
 from console.cases.models import Case
 from console.cases.trail import Happening, note
+from console.db import AS_OF
 from console.db import Session as OurSession
 from console.stamp import Stamp
 from console.vault import VaultError
@@ -143,10 +144,11 @@ def supersede(evidence: Evidence, stamp: Stamp) -> None:
 
 
 def live(session: Session, case: Case, *kinds: Kind) -> list[Evidence]:
-    """Originals of these kinds (all when none given) that count now, oldest first."""
-    query = select(Evidence).where(
-        Evidence.case_id == case.id, Evidence.of_id.is_(None), Evidence.superseded_at.is_(None)
-    )
+    """Originals of these kinds (all when none given) that count now, or counted AS_OF; oldest first."""
+    counts: ColumnElement[bool] = Evidence.superseded_at.is_(None)
+    if at := session.info.get(AS_OF):
+        counts = and_(Evidence.kept_at <= at, or_(counts, Evidence.superseded_at > at))
+    query = select(Evidence).where(Evidence.case_id == case.id, Evidence.of_id.is_(None), counts)
     if kinds:
         query = query.where(Evidence.kind.in_(kinds))
     return list(session.scalars(query.order_by(Evidence.id)))

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, true
 from sqlalchemy.orm import Session, selectinload
 from werkzeug.exceptions import NotFound
 
 from console.agreements import signing
 from console.cases.models import Case
 from console.certificates.models import Certificate
+from console.db import AS_OF
 from console.evidence import service as evidence
 from console.evidence.models import KIND_TITLES, WARNING_TITLES, Evidence, Kind, State, Variant
 from console.video_seat import copies, incidents, timeline
@@ -150,9 +151,10 @@ class Call:
 
 def calls(session: Session, case: Case) -> list[Call]:
     """Recorded calls of the case, the latest first."""
+    at = session.info.get(AS_OF)
     found = session.scalars(
         select(VideoSession)
-        .where(VideoSession.case_id == case.id)
+        .where(VideoSession.case_id == case.id, VideoSession.started_at <= at if at else true())
         .options(
             selectinload(VideoSession.recordings).selectinload(Recording.evidence).selectinload(Evidence.variants),
             selectinload(VideoSession.marks),

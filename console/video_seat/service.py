@@ -12,6 +12,7 @@ from console.cases.models import Case, Status
 from console.cases.service import reasons_by_code
 from console.cases.trail import Happening, hold, note
 from console.cases.transitions import Action, apply
+from console.db import AS_OF
 from console.evidence import service as evidence
 from console.evidence.clarity import Clarity
 from console.evidence.models import Evidence, Kind
@@ -144,7 +145,10 @@ def is_talking_to(staff: Staff, case: Case) -> bool:
 
 def calls_of(session: Session, case: Case) -> list[VideoSession]:
     """Every call of the case, the latest first."""
-    return list(session.scalars(_calls().where(VideoSession.case_id == case.id).order_by(VideoSession.id.desc())))
+    query = _calls().where(VideoSession.case_id == case.id).order_by(VideoSession.id.desc())
+    if at := session.info.get(AS_OF):
+        query = query.where(VideoSession.started_at <= at)
+    return list(session.scalars(query))
 
 
 def _calls() -> Select[VideoSession]:
