@@ -4,7 +4,21 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, false, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from console.cases.models import Case, Status
@@ -14,6 +28,7 @@ from console.rows import ONE, spelled_out
 from . import witnesses
 from .models import IS_WAITING, OverflowRule, Priority, Seat, SeatState, Ticket
 
+COUNTED = 1000  # so many, or more: pages say 1000+ (parts.people)
 ORDER = (Ticket.rank, Ticket.joined_at, Ticket.id)
 Head = Select[Ticket, Case]
 MOST_MISSED = 3  # times that an investor may be called in vain
@@ -59,9 +74,37 @@ def _heads(place: ColumnElement[bool]) -> list[tuple[Head, Head]]:
     return [(each, each.with_for_update(of=[Case, Ticket], skip_locked=True)) for each in both]
 
 
-def ahead_of(ticket: Ticket) -> ColumnElement[bool]:
-    """Who is answered before this one."""
-    return tuple_(*ORDER) < tuple_(ticket.rank, ticket.joined_at, ticket.id)
+def _some(*which: ColumnElement[bool]) -> Select[int]:
+    """Ids of those who wait at ``branch``, no more than COUNTED. In this order PostgreSQL takes the index."""
+    here = (Ticket.branch_id == bindparam("branch", type_=Integer()), IS_WAITING)
+    most = literal_column(str(COUNTED), Integer)
+    some = select(Ticket.id).where(*here, *which).order_by(*ORDER).limit(most)
+    return select(some.subquery().c.id)
+
+
+def _ahead() -> CompoundSelect[int]:
+    """Who is answered before the one at ``rank``, ``joined`` and ``ticket``. As one comparison of three columns it would be read over the
+    whole index: a B-tree stops such a scan at its first column only.
+    """
+    rank, ticket = bindparam("rank", type_=Integer()), bindparam("ticket", type_=Integer())
+    joined = bindparam("joined", type_=UtcDateTime())
+    return union_all(
+        _some(Ticket.rank < rank),
+        _some(Ticket.rank == rank, Ticket.joined_at < joined),
+        _some(Ticket.rank == rank, Ticket.joined_at == joined, Ticket.id < ticket),
+    )
+
+
+def _count(of: CompoundSelect[int] | Select[int]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(of.subquery()).scalar_subquery()
+
+
+AHEAD = select(_count(_ahead()))  # run with `standing`
+PLACE = select(_count(_ahead()), _count(_some()))
+
+
+def standing(ticket: Ticket) -> dict[str, Any]:
+    return {"branch": ticket.branch_id, "rank": ticket.rank, "joined": ticket.joined_at, "ticket": ticket.id}
 
 
 def _not_lately() -> ColumnElement[bool]:

@@ -23,9 +23,8 @@ from console.stamp import Stamp
 from . import appointments, order, witnesses
 from .hours import Closed, closed_days, is_open
 from .models import IS_WAITING, Priority, Seat, Ticket, TicketState
-from .order import MOST_MISSED, REST
+from .order import COUNTED, MOST_MISSED, REST
 
-COUNTED = 1000  # so many, or more: pages say 1000+ (parts.people)
 LISTED = 60
 MISSED = "missed"  # why a place was given up, in the trail
 MOST_JOINS = 20  # of one person within an HOUR
@@ -233,8 +232,8 @@ def overflowing(session: Session, seat: Seat, at: datetime) -> list[Ticket]:
 
 def place(session: Session, ticket: Ticket) -> Place:
     """Where ``ticket`` stands now; who was answered or left counts no more, and nobody counts further than COUNTED."""
-    here = _waiting_at([ticket.branch_id])
-    return Place(_count(session, here.where(order.ahead_of(ticket))), _count(session, here))
+    ahead, waiting = session.execute(order.PLACE, order.standing(ticket)).one()
+    return Place(min(COUNTED, ahead), waiting)
 
 
 def _count(session: Session, tickets: Select[Ticket]) -> int:
@@ -276,7 +275,7 @@ def claim(session: Session, seat: Seat, ticket: Ticket, stamp: Stamp, why: str =
     if session.scalar(meant, {"me": seat.staff_id}) is None:
         raise ForAnother(ticket.ticket_no)
     why = why.strip()
-    if place(session, ticket).ahead and not 2 <= len(why) <= 100:
+    if session.scalar(order.AHEAD, order.standing(ticket)) and not 2 <= len(why) <= 100:
         raise WhyMissing(ticket.ticket_no)
     return _claim(session, seat, ticket, stamp, why)
 
