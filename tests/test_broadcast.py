@@ -49,7 +49,7 @@ from console import broadcast
 app = Flask("bare")
 standstill = eventlet.patcher.original("time").sleep  # nobody else runs meanwhile
 _, port, transports, *certificate = sys.argv
-socketio = SocketIO(app, async_mode="eventlet", transports=transports.split(","), ping_interval=1, ping_timeout=1)
+socketio = SocketIO(app, async_mode="eventlet", transports=transports.split(","), ping_interval=1, ping_timeout=3)
 assert broadcast.use(socketio.server, RFC6455WebSocket)
 
 @socketio.on("connect")
@@ -293,11 +293,15 @@ def test_what_follows_half_a_frame_waits_even_where_the_socket_has_room_again(se
     assert reader.numbers(2) == [0, 1]
 
 
-@pytest.mark.parametrize(("count", "size"), [(40, BIG), (250, MIDDLE)], ids=["bytes", "messages"])
-def test_who_does_not_read_is_sent_away_and_the_others_hear_on(served: Served, count: int, size: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "size", "pause"), [(40, BIG, 0.03), (250, MIDDLE, 0.008)], ids=["bytes", "messages"]
+)  # who reads has time to, on a busy machine too
+def test_who_does_not_read_is_sent_away_and_the_others_hear_on(
+    served: Served, count: int, size: int, pause: float
+) -> None:
     deaf, speaker = served.browser(buffer=4096), served.browser()
     assert speaker.ask("how")[1] == 2
-    speaker.tell("say", count, size, 0.005)
+    speaker.tell("say", count, size, pause)
     assert speaker.numbers(count) == list(range(count))
     assert speaker.ask("how")[1] == 1
     messages, kept = speaker.ask("most")
@@ -435,8 +439,11 @@ def test_whose_sign_in_ended_hears_no_more_of_the_queue(world: Settings, redis_u
         while '"waiting":20001' not in there.recv():
             pass
         gone.settimeout(0.5)
+        heard = []
         with pytest.raises(websocket.WebSocketTimeoutException):
-            gone.recv()
+            while True:
+                heard.append(gone.recv())
+        assert set(heard) <= {"2"}  # a ping is not of the queue
         there.shutdown()
         gone.shutdown()
     finally:
