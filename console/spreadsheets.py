@@ -108,5 +108,5 @@ def _row(number: int, cells: Sequence[Cell]) -> str:
 def _cell(cell: Cell) -> str:
     if isinstance(cell, int):
         return f"<c><v>{cell}</v></c>"
-    text = escape(NO_XML.sub("", safe(cell)), {"\r": "&#13;"})
+    text = escape(safe(NO_XML.sub("", cell)), {"\r": "&#13;"})
     return f'<c t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>' if text else "<c/>"

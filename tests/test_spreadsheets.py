@@ -4,7 +4,7 @@ import zipfile
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
@@ -47,6 +47,7 @@ def test_every_text_comes_back_from_csv_and_none_is_a_formula(rows):
 
 
 @given(st.lists(st.tuples(st.sampled_from(FORMULAS), texts).map(list), max_size=3))
+@example([["=1+1", "\x1f@"]])  # what XML cannot say goes first, and may have hidden one
 def test_no_cell_of_a_workbook_is_a_formula(rows):
     content = xlsx_of(rows)
     sheet = ElementTree.fromstring(zipfile.ZipFile(io.BytesIO(content)).read(SHEET))
