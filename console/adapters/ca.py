@@ -6,7 +6,6 @@ contract that both have to keep.
 """
 
 import os
-import secrets
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from console.adapters.whole import write_whole
 from console.config import Settings
 from console.vault import Vault, current
 
@@ -85,7 +85,7 @@ class DevelopmentAuthority:
         )
         der = made.public_bytes(serialization.Encoding.DER)
         serial = f"{made.serial_number:X}"
-        _write(self._folder / "issued" / f"{serial}.cer", der)
+        write_whole(self._folder / "issued" / f"{serial}.cer", der)
         return IssuedCertificate(der, serial, made.not_valid_after_utc)
 
     def revoke(self, serial: str, why: str) -> None:
@@ -93,7 +93,7 @@ class DevelopmentAuthority:
             raise UnknownSerial(serial)
         slip = self._folder / "revoked" / serial
         if not slip.exists():
-            _write(slip, why.encode())
+            write_whole(slip, why.encode())
 
     def chain(self) -> list[bytes]:
         return [self._certificate(name).public_bytes(serialization.Encoding.DER) for name in ("issuing", "root")]
@@ -143,8 +143,8 @@ class DevelopmentAuthority:
             clear = secret.private_bytes(
                 serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
-            _write(draft / f"{title}.key", self._vault.seal(clear, f"ca.{title}"))
-            _write(draft / f"{title}.cer", certificate.public_bytes(serialization.Encoding.DER))
+            write_whole(draft / f"{title}.key", self._vault.seal(clear, f"ca.{title}"))
+            write_whole(draft / f"{title}.cer", certificate.public_bytes(serialization.Encoding.DER))
 
 
 def _name(common: str) -> x509.Name:
@@ -172,13 +172,3 @@ def _usage(**wanted: bool) -> x509.KeyUsage:
         *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
     )
     return x509.KeyUsage(**{name: wanted.get(name, False) for name in every})
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, for the owner's eyes only."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)

@@ -16,8 +16,6 @@ follows to POST <our address>/counter/result, signed in the same way: {"key": â€
 
 import hashlib
 import json
-import os
-import secrets
 import time
 import urllib.request
 from dataclasses import dataclass, field
@@ -28,6 +26,7 @@ from typing import Any, Protocol
 from urllib.error import HTTPError, URLError
 
 from console.adapters import signed
+from console.adapters.whole import write_whole
 from console.vault import Vault
 
 PATIENCE = 15.0  # seconds for one answer
@@ -116,7 +115,7 @@ class DevelopmentCounter:
 
     def tell(self, mood: Mood) -> None:
         """From now on it answers like this: ``later`` takes an order over when asked first and has it done when asked again."""
-        _write(self._folder / "mood", mood.value.encode())
+        write_whole(self._folder / "mood", mood.value.encode())
 
     @property
     def mood(self) -> Mood:
@@ -137,7 +136,7 @@ class DevelopmentCounter:
         granted = {exchange: _code(order["client_no"], exchange) for exchange in order.get("trading_codes", ())}
         done = known is not None or mood is not Mood.LATER
         told = {"result": (Result.DONE if done else Result.ACCEPTED).value, "trading_codes": granted if done else {}}
-        _write(slip, self._vault.seal(json.dumps(told).encode(), "counter.slip"))
+        write_whole(slip, self._vault.seal(json.dumps(told).encode(), "counter.slip"))
         return Answer.read(told)
 
 
@@ -145,10 +144,3 @@ def _code(client_no: str, exchange: str) -> str:
     """Eight digits, the same for the same client at the same exchange."""
     digest = hashlib.sha256(f"{client_no} {exchange}".encode()).digest()
     return f"{int.from_bytes(digest[:6], 'big') % 100_000_000:08d}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    draft.write_bytes(content)
-    os.replace(draft, path)

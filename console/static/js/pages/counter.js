@@ -1,26 +1,14 @@
 // 柜台报送: rows that stay true while the counter system answers. What is folded out stays so.
-import { get } from "../http.js";
+import { askingAgain } from "../again.js";
 import { connect } from "../live.js";
-import { released } from "../press.js";
 import { enable, ready } from "../ready.js";
 
 const list = document.querySelector("#deliveries");
 const opened = () => new Set([...list.querySelectorAll("tr:has(details[open])")].map((row) => row.dataset.case));
-let asked = false;
+const again = askingAgain(take);
 
 function refresh() {
-  if (asked) return;
-  asked = true;
-  setTimeout(async () => {
-    asked = false;
-    try {
-      const html = await get(location.href, { headers: { Accept: "text/html" } });
-      await released();
-      take(new DOMParser().parseFromString(html, "text/html"));
-    } catch {
-      setTimeout(refresh, 5000);
-    }
-  }, 150);
+  again();
   document.dispatchEvent(new Event("waiting-changed"));
 }
 
@@ -37,6 +25,6 @@ function take(fresh) {
   }
 }
 
-connect("/review", { deliveries: refresh, online: (again) => again && refresh() });
+connect("/review", { deliveries: refresh, online: (back) => back && refresh() });
 setInterval(refresh, 60_000); // times to ask again pass without anybody doing anything
 ready("counter");

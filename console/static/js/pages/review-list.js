@@ -1,9 +1,9 @@
 // 复核任务: a cursor that moves by keys, and rows that stay true while others work. The cursor keeps its case, not its line.
+import { askingAgain } from "../again.js";
 import { openDialog } from "../dialog.js";
 import { exported, save } from "../export.js";
-import { get, request } from "../http.js";
+import { request } from "../http.js";
 import { connect } from "../live.js";
-import { released } from "../press.js";
 import { enable, ready } from "../ready.js";
 import { toast } from "../toast.js";
 
@@ -196,22 +196,7 @@ function showProgress(rows, total) {
 
 // --- what others do shows by itself
 
-let asked = false;
-
-async function refresh() {
-  if (asked) return;
-  asked = true;
-  setTimeout(async () => {
-    asked = false;
-    try {
-      const html = await get(location.href, { headers: { Accept: "text/html" } });
-      await released();
-      take(new DOMParser().parseFromString(html, "text/html"));
-    } catch {
-      setTimeout(refresh, 5000); // the next push or the next look finds the truth
-    }
-  }, 150);
-}
+const refresh = askingAgain(take);
 
 const controls = (number) => [...(rows().find((row) => row.dataset.case === number)?.querySelectorAll("a, button, input") ?? [])];
 
