@@ -4,12 +4,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from flask import Response, jsonify
-from flask_wtf import FlaskForm
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
-from wtforms import StringField
-from wtforms.validators import InputRequired, Length
 
 from console.access import case_or_404, evidence_or_404, me, staff_only, stamp
 from console.cases.models import Case, CaseEvent
@@ -17,8 +14,8 @@ from console.cases.trail import Happening, hold, note
 from console.db import transaction
 from console.evidence.models import Evidence, Kind
 from console.people.models import Role
-from console.problem import Problem
 from console.video_seat.service import is_talking_to
+from console.why import reason_given
 
 from .views import bp
 
@@ -31,30 +28,15 @@ FIELDS: dict[str, Callable[[Case], str | None]] = {
 }
 
 
-class NoReason(Problem):
-    status, code = 422, "no_reason"
-    text = "请填写查看事由，4 到 100 个字。事由会写入留痕。"
-
-
-class ReasonForm(FlaskForm):
-    """Read from a form or from JSON {reason}."""
-
-    reason = StringField(
-        filters=[lambda text: text.strip() if text else text], validators=[InputRequired(), Length(4, 100)]
-    )
-
-
 @bp.post("/desk/reveal/<case_no>/<field>")
 @staff_only(Role.WITNESS, Role.REVIEWER, Role.SUPERVISOR)
 def reveal(case_no: str, field: str) -> Response:
     """{value}. ``field`` is a name of FIELDS, or ``card:<n>``: the n-th settlement card of this case, from 0."""
     with transaction() as session:
         case = case_or_404(session, case_no)
-        form = ReasonForm()
-        if not form.validate():
-            raise NoReason
+        why = reason_given("查看")
         value = card(case, field.removeprefix("card:")) if field.startswith("card:") else _plain(case, field)
-        note(case, Happening.DATA_REVEALED, stamp(), field=field, why=form.reason.data)
+        note(case, Happening.DATA_REVEALED, stamp(), field=field, why=why)
     return jsonify(value=value)
 
 

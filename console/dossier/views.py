@@ -3,31 +3,17 @@
 from collections.abc import Iterator
 
 from flask import Blueprint, current_app
-from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
-from wtforms import StringField
-from wtforms.validators import InputRequired, Length
 
 from console import runtime
 from console.access import case_or_404, staff_only, stamp
 from console.db import reading, transaction
 from console.people.models import Role
-from console.problem import Problem
+from console.why import reason_given
 
 from .export import pieces_of, say_made
 
 bp = Blueprint("dossier", __name__)
-
-
-class NoReason(Problem):
-    status, code = 422, "no_reason"
-    text = "请填写导出事由，4 到 100 个字。事由会写入留痕。"
-
-
-class ReasonForm(FlaskForm):
-    reason = StringField(
-        filters=[lambda text: text.strip() if text else text], validators=[InputRequired(), Length(4, 100)]
-    )
 
 
 @bp.post("/review/<case_no>/dossier")
@@ -37,10 +23,7 @@ def export(case_no: str) -> Response:
     mark = stamp()
     with transaction() as session:
         found = case_or_404(session, case_no)
-        form = ReasonForm()
-        if not form.validate():
-            raise NoReason
-        say_made(found, mark, form.reason.data)
+        say_made(found, mark, reason_given("导出"))
     with reading() as session:
         pieces = pieces_of(session, case_or_404(session, case_no), current_app.extensions["settings"], mark)
     answer = Response(_others_too(pieces), mimetype="application/zip")
